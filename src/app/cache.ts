@@ -135,6 +135,7 @@ export class CacheParts {
   }
 
   async close(): Promise<void> {
+    await this.#semantic.close();
     await this.#redis?.close();
   }
 }

@@ -100,6 +100,8 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
       logger.debug({ err: error }, 'counts of the cache not shared with other gateways'),
     'cache.embedder_missing': ({ error }) =>
       logger.warn({ err: error }, 'semantic cache is off: run `weir models pull embedder` and restart'),
+    'cache.vector_store_unusable': ({ error }) =>
+      logger.warn({ err: error }, 'semantic cache is off: its vector store cannot be used'),
     'cache.semantic_disabled': ({ tenant, model, share, samples, until }) =>
       logger.warn(
         { tenant, model, share, samples, until: new Date(until).toISOString() },

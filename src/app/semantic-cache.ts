@@ -7,8 +7,9 @@ import { EmbedderFilesError, embedderFolder, loadEmbedder } from '../cache/embed
 import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
 import { FalseHitMonitor } from '../cache/semantic/false-hit-monitor.ts';
 import { SemanticCache } from '../cache/semantic/semantic-cache.ts';
-import { PLAIN_PAYLOADS } from '../cache/semantic/semantic-payload.ts';
+import { PLAIN_PAYLOADS, sealedPayloads } from '../cache/semantic/semantic-payload.ts';
 import { MemoryVectorStore } from '../cache/semantic/stores/memory-vector-store.ts';
+import type { VectorStore } from '../cache/semantic/vector-store.ts';
 import type { Config } from '../config/schema.ts';
 import type { EmbeddingCall } from '../core/inference.ts';
 import type { SemanticObserver, SemanticServices } from '../pipeline/cache-services.ts';
@@ -29,6 +30,8 @@ export class SemanticParts {
   readonly #vectors = new MemoryVectorStore(NO_VECTORS);
   readonly #monitor: FalseHitMonitor;
   #responses: CacheStore<CachedResponse> = this.#memory;
+  /** Where vectors are kept, if not in memory. */
+  #external: VectorStore | undefined;
   #cache: SemanticCache | undefined;
   #embedder: Embedder | undefined;
 
@@ -40,12 +43,24 @@ export class SemanticParts {
   /** Reads the built-in embedder where a configuration uses it. Without its files, the gateway runs without. */
   async prepare(config: Config): Promise<void> {
     const semantic = config.cache?.semantic;
-    if (!semantic || semantic.embedder !== null || this.#embedder) return;
+    if (!semantic) return;
+    if (semantic.store && !this.#external) await this.#openStore(config, semantic.store);
+    if (semantic.embedder !== null || this.#embedder) return;
     try {
       this.#embedder = await loadEmbedder(embedderFolder(dataFolder(config)));
     } catch (error) {
       if (!(error instanceof EmbedderFilesError)) throw error;
       this.#options.events.emit('cache.embedder_missing', { error });
+    }
+  }
+
+  async #openStore(config: Config, store: NonNullable<SemanticConfig['store']>): Promise<void> {
+    const { createVectorStore, VectorStoreError } = await import('./vector-stores.ts');
+    try {
+      this.#external = await createVectorStore(config, store, this.#options);
+    } catch (error) {
+      if (!(error instanceof VectorStoreError)) throw error;
+      this.#options.events.emit('cache.vector_store_unusable', { error });
     }
   }
 
@@ -55,14 +70,16 @@ export class SemanticParts {
     this.#memory.configure(
       semantic && !shared ? { maxEntries: semantic.max_entries, maxBytes: semantic.max_size } : UNUSED,
     );
-    this.#vectors.configure(semantic ? vectorLimits(semantic) : NO_VECTORS);
+    this.#vectors.configure(semantic && !semantic.store ? vectorLimits(semantic) : NO_VECTORS);
     const responses = shared ?? this.#memory;
-    if (!semantic) return undefined;
-    const { clock, metrics } = this.#options;
+    // A store that cannot be used is not replaced with memory, which may not have the room.
+    if (!semantic || (semantic.store && !this.#external)) return undefined;
+    const { clock, metrics, box } = this.#options;
     if (!this.#cache || responses !== this.#responses) {
       this.#responses = responses;
       this.#cache = new SemanticCache({
-        ...{ clock, vectors: this.#vectors, responses, payloads: PLAIN_PAYLOADS },
+        ...{ clock, responses, vectors: this.#external ?? this.#vectors },
+        payloads: this.#external ? sealedPayloads(box) : PLAIN_PAYLOADS,
         onSkip: (reason) => metrics.cache.errors.labels(`semantic_${reason}`).inc(),
       });
     }
@@ -84,6 +101,10 @@ export class SemanticParts {
     const { entries, bytes = 0 } = this.#vectors.contents();
     entryGauge.labels('semantic').set(entries);
     byteGauge.labels('semantic').set(bytes + (this.#memory.contents().bytes ?? 0));
+  }
+
+  async close(): Promise<void> {
+    await this.#external?.close?.();
   }
 
   #observer(): SemanticObserver {

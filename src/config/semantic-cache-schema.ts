@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, fromNumericText, integer, modelName, nullable, size } from './fields.ts';
+import { duration, fromNumericText, integer, modelName, nullable, secret, size, text } from './fields.ts';
 
 const share = () => z.preprocess(fromNumericText, z.number().min(0).max(1));
 
@@ -28,13 +28,33 @@ export const semanticShape = (ttl: Ttl) => ({
   ttl: ttl().prefault('semantic').describe('How long a response is served: a duration, or a preset.'),
   max_entries: integer(1, 1_000_000)
     .prefault(20_000)
-    .describe('Questions that are kept. The least recently used one is removed first.'),
+    .describe(
+      'Questions that are kept, in memory, SQLite and PostgreSQL. The oldest ones are removed first.',
+    ),
   max_entries_per_tenant: integer(1, 1_000_000)
     .prefault(5_000)
     .describe('Questions of one tenant that are kept in memory. Its oldest one is removed first.'),
   max_size: size()
     .prefault('128MB')
     .describe('Bytes that the vectors in memory take, and again the responses.'),
+  store: nullable(
+    z.strictObject({
+      kind: z
+        .enum(['sqlite', 'postgres', 'qdrant', 'redis'])
+        .describe(
+          '`sqlite`: a file of the data folder, with sqlite-vec. `postgres`: with the extension pgvector. `qdrant`: over HTTP. `redis`: vector sets of Redis 8.',
+        ),
+      url: nullable(text(4_000)).describe(
+        'The address of the server. By default `storage.database_url` for `postgres` and `storage.redis_url` for `redis`.',
+      ),
+      api_key: nullable(secret()).describe('The API key of Qdrant, if it requires one.'),
+      collection: text(100)
+        .prefault('weir_semantic')
+        .describe('What the collections of Qdrant are named after.'),
+    }),
+  ).describe(
+    'Where questions and vectors are kept. By default in the memory of each gateway. A change takes effect after a restart.',
+  ),
   timeout: duration(1)
     .prefault('50ms')
     .describe('How long a lookup may take, the vector included. The request goes on without the cache then.'),

@@ -179,6 +179,10 @@ const PROCESS_CONTRACTS = {
     'The built-in embedder is not installed or is damaged; requests go on without the semantic cache.',
     { error },
   ),
+  'cache.vector_store_unusable': event(
+    'The vector store of the semantic cache cannot be used; requests go on without the semantic cache.',
+    { error },
+  ),
   'cache.semantic_disabled': event(
     'Too many hits of the semantic cache were false. It serves none to this tenant from this model until the pause ends or its entries are cleared.',
     {

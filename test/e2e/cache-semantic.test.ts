@@ -244,20 +244,46 @@ describe('semantic cache', () => {
     expect((await ask(gateway, 'What are the steps to reset my password?')).cache).toBe('miss');
   });
 
+  test('with sqlite-vec, entries are found in the file, and are sealed there', async () => {
+    const gateway = await start({ semantic: { store: { kind: 'sqlite' } } });
+    await ask(gateway, ASKED);
+    const only = { 'x-weir-cache': 'only' };
+    await eventually(async () => (await ask(gateway, AGAIN, {}, only)).cache === 'hit');
+    const key = gateway.gateway.adminKey;
+    const { body } = await gateway.gateway.call('POST', '/cache/clear', { key });
+    expect(Number(body.cleared_keys)).toBeGreaterThan(0);
+    expect((await ask(gateway, 'Hi, how do I reset my password?')).cache).toBe('miss');
+  });
+
+  test('with a vector store that is down, no request fails or waits', async () => {
+    const gateway = await start({ semantic: { store: { kind: 'qdrant', url: 'http://127.0.0.1:9' } } });
+    for (const text of [ASKED, AGAIN, 'How can I reset my password?']) {
+      const { response, found } = await ask(gateway, text);
+      expect([response.status, found.result]).toEqual([200, 'skipped']);
+    }
+    expect(await metric(gateway, 'llm_cache_errors_total{reason="semantic_unavailable"')).not.toEqual([]);
+  });
+
   test('word vectors of the tests are similar where words are', () => {
     expect(wordVector('a b')).toEqual(wordVector('b a'));
   });
 });
 
 /** Waits until so many hits were compared. */
-async function verified(gateway: CacheGateway, count: number): Promise<void> {
-  for (let turn = 0; turn < 5_000; turn += 1) {
+function verified(gateway: CacheGateway, count: number): Promise<void> {
+  return eventually(async () => {
     const lines = await metric(gateway, 'llm_cache_semantic_verified_total');
-    const sum = lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
-    if (sum >= count) return;
+    return lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0) >= count;
+  });
+}
+
+/** Asks again, without waiting for a time, until something has happened. */
+async function eventually(hasHappened: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 5_000; turn += 1) {
+    if (await hasHappened()) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
-  throw new Error(`not ${count} hits were compared`);
+  throw new Error('it has not happened');
 }
 
 const real = await realEmbedderData();

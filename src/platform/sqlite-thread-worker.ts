@@ -1,0 +1,43 @@
+import { Database, type SQLQueryBindings } from 'bun:sqlite';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { SqliteStatementCall, SqliteThreadOptions } from './sqlite-thread.ts';
+
+/** The thread of `SqliteThread`. */
+
+const options: SqliteThreadOptions = workerData;
+
+function open(): Database {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  const database = new Database(options.path, { create: true, readwrite: true, strict: true });
+  chmodSync(options.path, 0o600);
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000');
+  database.loadExtension(options.extension);
+  return database;
+}
+
+let database: Database | undefined;
+
+function run(calls: readonly SqliteStatementCall[]): unknown[] {
+  database ??= open();
+  const connection = database;
+  return connection.transaction(() =>
+    calls.map(({ sql, params = [] }) => {
+      const bound: SQLQueryBindings[] = params.map((value) =>
+        value instanceof Float32Array
+          ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+          : value,
+      );
+      return connection.query(sql).all(...bound);
+    }),
+  )();
+}
+
+parentPort?.on('message', ({ id, calls }: { id: number; calls: readonly SqliteStatementCall[] }) => {
+  try {
+    parentPort?.postMessage({ id, rows: run(calls) });
+  } catch (error) {
+    parentPort?.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+});
