@@ -1,7 +1,7 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { SqliteStatementCall, SqliteThreadOptions } from './sqlite-thread.ts';
 
 /** The thread of `SqliteThread`. */
@@ -17,11 +17,7 @@ function open(): Database {
   return database;
 }
 
-let database: Database | undefined;
-
-function run(calls: readonly SqliteStatementCall[]): unknown[] {
-  database ??= open();
-  const connection = database;
+function run(connection: Database, calls: readonly SqliteStatementCall[]): unknown[] {
   return connection.transaction(() =>
     calls.map(({ sql, params = [] }) => {
       const bound: SQLQueryBindings[] = params.map((value) =>
@@ -34,10 +30,17 @@ function run(calls: readonly SqliteStatementCall[]): unknown[] {
   )();
 }
 
-parentPort?.on('message', ({ id, calls }: { id: number; calls: readonly SqliteStatementCall[] }) => {
-  try {
-    parentPort?.postMessage({ id, rows: run(calls) });
-  } catch (error) {
-    parentPort?.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
-  }
-});
+/** Opens the database with the first statements; a failure is reported with each, and tried again. */
+function serve(port: MessagePort): void {
+  let database: Database | undefined;
+  port.on('message', ({ id, calls }: { id: number; calls: readonly SqliteStatementCall[] }) => {
+    try {
+      database ??= open();
+      port.postMessage({ id, rows: run(database, calls) });
+    } catch (error) {
+      port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+    }
+  });
+}
+
+if (parentPort) serve(parentPort);
