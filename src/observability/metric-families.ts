@@ -54,7 +54,19 @@ export type MetricSnapshot =
 /** One value for each label name, in the order of the names. */
 type LabelValues<Names extends readonly string[]> = { -readonly [Index in keyof Names]: string };
 
-export interface CounterFamily<Names extends readonly string[]> {
+/** The name and labels of a family, as types: dashboards and alerts are checked against them. */
+export interface NamedFamily<
+  Kind extends MetricDescription['type'],
+  Names extends readonly string[],
+  Name extends string,
+> {
+  readonly kind: Kind;
+  readonly name: Name;
+  readonly labelNames: Names;
+}
+
+export interface CounterFamily<Names extends readonly string[], Name extends string = string>
+  extends NamedFamily<'counter', Names, Name> {
   labels(...values: LabelValues<Names>): CounterChild;
   /** The children so far, in the order of their creation. */
   all(): readonly LabelledChild<CounterChild>[];
@@ -62,13 +74,15 @@ export interface CounterFamily<Names extends readonly string[]> {
   total(): number;
 }
 
-export interface GaugeFamily<Names extends readonly string[]> {
+export interface GaugeFamily<Names extends readonly string[], Name extends string = string>
+  extends NamedFamily<'gauge', Names, Name> {
   labels(...values: LabelValues<Names>): GaugeChild;
   /** Removes all children. */
   reset(): void;
 }
 
-export interface HistogramFamily<Names extends readonly string[]> {
+export interface HistogramFamily<Names extends readonly string[], Name extends string = string>
+  extends NamedFamily<'histogram', Names, Name> {
   labels(...values: LabelValues<Names>): HistogramChild;
 }
 
@@ -121,12 +135,12 @@ export class MetricFamilies {
    * @param alsoOpen labels whose values are not known in advance, though they are for other metrics
    * @throws Error when the name is taken or not valid; the same for the other kinds
    */
-  counter<const Names extends readonly string[]>(
-    name: string,
+  counter<const Names extends readonly string[], const Name extends string>(
+    name: Name,
     help: string,
     labels: Names,
     alsoOpen: readonly Names[number][] = [],
-  ): CounterFamily<Names> {
+  ): CounterFamily<Names, Name> {
     if (!name.endsWith(COUNTER_SUFFIX))
       throw new Error(`the counter ${name} needs the suffix ${COUNTER_SUFFIX}`);
     const metric = new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
@@ -136,6 +150,9 @@ export class MetricFamilies {
     if (labels.length === 0) children.of([]);
     this.#add({ name, help, labels, type: 'counter' }, metric, 1, () => children.all());
     return {
+      kind: 'counter',
+      name,
+      labelNames: labels,
       labels: (...values) => children.of(values),
       all: () => children.all(),
       total: () => children.all().reduce((sum, { child }) => sum + child.value, 0),
@@ -143,12 +160,12 @@ export class MetricFamilies {
   }
 
   /** @param worst which of the values of several label sets is kept where they share a series */
-  gauge<const Names extends readonly string[]>(
-    name: string,
+  gauge<const Names extends readonly string[], const Name extends string>(
+    name: Name,
     help: string,
     labels: Names,
     worst: 'largest' | 'smallest' = 'largest',
-  ): GaugeFamily<Names> {
+  ): GaugeFamily<Names, Name> {
     const metric = new Gauge({ name, help, labelNames: labels, registers: [this.#registry] });
     const bound = this.#bound(labels);
     const worse = (value: number, than: number) => (worst === 'largest' ? value > than : value < than);
@@ -163,6 +180,9 @@ export class MetricFamilies {
     this.#add({ name, help, labels, type: 'gauge' }, metric, 1, () => children.all());
     this.#sharedGauges.push(shared);
     return {
+      kind: 'gauge',
+      name,
+      labelNames: labels,
       labels: (...values) => children.of(values),
       reset: () => {
         children.clear();
@@ -176,13 +196,13 @@ export class MetricFamilies {
    * @param bounds upper bounds of the buckets, ascending; a bucket without a bound follows the last
    * @param otel absent where OpenTelemetry's conventions do not have the metric
    */
-  histogram<const Names extends readonly string[]>(
-    name: string,
+  histogram<const Names extends readonly string[], const Name extends string>(
+    name: Name,
     help: string,
     labels: Names,
     bounds: readonly number[],
     otel?: OtelName,
-  ): HistogramFamily<Names> {
+  ): HistogramFamily<Names, Name> {
     const metric = new Histogram({
       ...{ name, help, labelNames: labels, registers: [this.#registry] },
       buckets: [...bounds],
@@ -202,7 +222,7 @@ export class MetricFamilies {
         for (const { child } of children.all()) child.publish();
       },
     });
-    return { labels: (...values) => children.of(values) };
+    return { kind: 'histogram', name, labelNames: labels, labels: (...values) => children.of(values) };
   }
 
   /**

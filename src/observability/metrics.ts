@@ -48,7 +48,7 @@ export class Metrics {
   readonly http: ReturnType<typeof httpFamilies>;
   readonly storage: ReturnType<typeof storageFamilies>;
   readonly losses: ReturnType<typeof lossFamilies>;
-  readonly configReloads: CounterFamily<readonly ['result']>;
+  readonly configReloads: CounterFamily<readonly ['result'], 'weir_config_reloads_total'>;
 
   /**
    * @param readProcess reads the process statistics, at each scrape
