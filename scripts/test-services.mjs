@@ -38,6 +38,10 @@ export function findServices() {
     initdb: find('initdb', folders),
     postgres: find('postgres', folders),
     redis: find('redis-server') ?? find('valkey-server'),
+    prometheus: find('prometheus'),
+    promtool: find('promtool'),
+    alertmanager: find('prometheus-alertmanager') ?? find('alertmanager'),
+    amtool: find('amtool'),
   };
 }
 
@@ -56,7 +60,17 @@ export function ensureServices() {
       url: 'WEIR_TEST_REDIS_URL',
       present: ({ redis }) => redis !== undefined,
     },
-  ].filter(({ url }) => !process.env[url]);
+    {
+      name: 'Prometheus',
+      packages: ['prometheus'],
+      present: ({ prometheus, promtool }) => prometheus !== undefined && promtool !== undefined,
+    },
+    {
+      name: 'Alertmanager',
+      packages: ['prometheus-alertmanager'],
+      present: ({ alertmanager, amtool }) => alertmanager !== undefined && amtool !== undefined,
+    },
+  ].filter(({ url }) => url === undefined || !process.env[url]);
   const missing = () => wanted.filter(({ present }) => !present(findServices()));
   const lacking = missing();
   if (lacking.length === 0) return;
@@ -70,6 +84,8 @@ export function ensureServices() {
   }
   for (const { name, url } of missing()) {
     console.log(`\n!!! ${name} is missing and could not be installed: its tests are SKIPPED.`);
-    console.log(`!!! Install it, or set ${url} to the URL of your own server.\n`);
+    console.log(
+      `!!! Install it${url === undefined ? '' : `, or set ${url} to the URL of your own server`}.\n`,
+    );
   }
 }

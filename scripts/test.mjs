@@ -55,7 +55,13 @@ const UNIT = { name: 'unit', paths: ['./src/', './bench/', './scripts/'] };
 /** Property tests, compatibility and other tests that start no gateway process. */
 const IN_PROCESS = {
   name: 'properties and compatibility',
-  paths: ['./test/properties/', './test/compat/', './test/redaction/', './test/support/'],
+  paths: [
+    './test/properties/',
+    './test/compat/',
+    './test/redaction/',
+    './test/support/',
+    './test/monitoring/',
+  ],
 };
 const END_TO_END = { name: 'end to end', paths: ['./test/e2e/', './test/fuzz/'] };
 /** Its halves: every other file. */

@@ -15,6 +15,10 @@ declare module '*/scripts/test-services.mjs' {
     readonly initdb: string | undefined;
     readonly postgres: string | undefined;
     readonly redis: string | undefined;
+    readonly prometheus: string | undefined;
+    readonly promtool: string | undefined;
+    readonly alertmanager: string | undefined;
+    readonly amtool: string | undefined;
   };
 }
 
