@@ -94,7 +94,7 @@ function prometheusConfig(platform: MonitoredPlatform, alertmanager: string): st
   });
   const exporters = new URL(platform.exporters.url).host;
   return stringify({
-    global: { scrape_interval: '250ms', scrape_timeout: '250ms', evaluation_interval: '250ms' },
+    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '250ms' },
     rule_files: ['weir.yml', 'slo.yml'],
     alerting: { alertmanagers: [{ static_configs: [{ targets: [new URL(alertmanager).host] }] }] },
     scrape_configs: [

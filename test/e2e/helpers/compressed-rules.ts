@@ -6,9 +6,9 @@ const COMPRESSED: Readonly<Record<string, string>> = {
   ...{ '1m': '3s', '2m': '3s', '5m': '3s', '30m': '3s', '1h': '3s', '2h': '3s', '6h': '3s' },
   ...{ '1d': '4s', '3d': '4s', '1w': '8s' },
 };
-/** How long an expression must hold. `15m` outlasts the beginning of a series, in which a rate rises. */
+/** How long an expression must hold. `2m` outlasts a slow scrape, `15m` the beginning of a series, in which a rate rises. */
 const COMPRESSED_FOR: Readonly<Record<string, string>> = {
-  ...{ '1m': '1s', '2m': '1s', '5m': '1s', '10m': '1s', '15m': '3s' },
+  ...{ '1m': '1s', '2m': '2s', '5m': '1s', '10m': '1s', '15m': '3s' },
 };
 
 function compressed(table: Readonly<Record<string, string>>, duration: string): string {
