@@ -8,7 +8,7 @@ const COMPRESSED: Readonly<Record<string, string>> = {
 };
 /** How long an expression must hold. `2m` outlasts a slow scrape, `15m` the beginning of a series, in which a rate rises. */
 const COMPRESSED_FOR: Readonly<Record<string, string>> = {
-  ...{ '1m': '1s', '2m': '2s', '5m': '1s', '10m': '1s', '15m': '3s' },
+  ...{ '1m': '1s', '2m': '4s', '5m': '1s', '10m': '1s', '15m': '3s' },
 };
 
 function compressed(table: Readonly<Record<string, string>>, duration: string): string {
