@@ -4,6 +4,7 @@ import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
 import type { CommandTools } from './cli/commands/group.ts';
+import { addGuardCommands } from './cli/commands/guard.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
 import { addLogsCommand } from './cli/commands/logs.ts';
 import { addPeopleCommands } from './cli/commands/people.ts';
@@ -140,6 +141,7 @@ function commands(setExit: (code: number) => void): Command {
   addReportCommands(program, tools);
   addAuditCommands(program, tools);
   addCacheCommands(program, tools, setExit);
+  addGuardCommands(program, tools, setExit);
   addLogsCommand(program, output, async () => {
     const load = await loader();
     return () => load().config;

@@ -36,7 +36,7 @@ export interface ChainParts {
 }
 
 /** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
-export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next {
+export async function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Promise<Next> {
   const { clock, recorder, usage, tokenizer } = parts;
   const { router, useEstimates, directory, limits, config, promptCaching } = snapshot;
   const executor = new FailoverExecutor({
@@ -53,7 +53,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     cache: parts.cache.services(config, parts.deadlines),
     moderationWords: config.moderation.words,
     plugins: parts.plugins,
-    guardrails: guardrailServices(
+    guardrails: await guardrailServices(
       config,
       {
         hashSecret: parts.hashSecret,

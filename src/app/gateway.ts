@@ -237,11 +237,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     await engineManager.prepare(next);
     await cache.prepare(next);
     const prepared = await plugins.prepare(next);
-    const built = await buildSnapshot(next, snapshotOptions).catch(async (error: unknown) => {
+    const build = async () => {
+      const built = await buildSnapshot(next, snapshotOptions);
+      return { ...built, chain: await createChain(built, { ...chainParts, plugins: prepared.hosts }) };
+    };
+    const snapshot = await build().catch(async (error: unknown) => {
       await prepared.discard();
       throw error;
     });
-    const snapshot = { ...built, chain: createChain(built, { ...chainParts, plugins: prepared.hosts }) };
     const previous = active.replace(snapshot);
     prepared.commit();
     stores.access.clearLimits();

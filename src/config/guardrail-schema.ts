@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { REDACTION_STYLES, SENSITIVE_KINDS } from '../redaction/kinds.ts';
 import { duration, list, modelName, text } from './fields.ts';
+import { injectionSection, judgeSection, rulesSection } from './guardrail-sections.ts';
 import { checkServer, guardrailServer, isServerKind, type SERVER_KINDS } from './guardrail-server-schema.ts';
 
 const SERVER_KIND_NAMES = [
@@ -12,7 +13,14 @@ const SERVER_KIND_NAMES = [
   'lakera',
   'presidio',
 ] as const satisfies readonly (keyof typeof SERVER_KINDS)[];
-export const GUARDRAIL_KINDS = ['pii', 'plugin', ...SERVER_KIND_NAMES] as const;
+export const GUARDRAIL_KINDS = [
+  'pii',
+  'injection',
+  'rules',
+  'judge',
+  'plugin',
+  ...SERVER_KIND_NAMES,
+] as const;
 export type GuardrailKind = (typeof GUARDRAIL_KINDS)[number];
 export const GUARDRAIL_DIRECTIONS = ['input', 'output', 'tool_call', 'tool_result'] as const;
 export const GUARDRAIL_ACTIONS = ['redact', 'pseudonymise', 'sanitise', 'block', 'flag', 'shadow'] as const;
@@ -38,7 +46,7 @@ export const guardrail = (level: 'gateway' | 'tenant' = 'tenant') =>
       kind: z
         .enum(GUARDRAIL_KINDS)
         .describe(
-          '`pii`: personal data and secrets. `plugin`: a plugin. The others ask a server (`docs/guardrail-providers.md`); `http` is one of your own. Plugins and servers are for the configuration of the gateway, not for tenants and keys.',
+          '`pii`: personal data and secrets. `injection`: attacks on the instructions of the model. `rules`: length, words, topics, languages, addresses, code, and the form of responses. `judge`: a model that checks texts against a policy. `plugin`: a plugin. The others ask a server (`docs/guardrail-providers.md`); `http` is one of your own. Plugins and servers are for the configuration of the gateway, not for tenants and keys.',
         ),
       on: z
         .array(z.enum(GUARDRAIL_DIRECTIONS))
@@ -90,6 +98,11 @@ export const guardrail = (level: 'gateway' | 'tenant' = 'tenant') =>
         .describe(
           'Kind `pii`: how `redact` writes: `placeholder` (the default) as `[EMAIL]`, `label` as `[REDACTED_EMAIL]`, `mask`, which keeps a few characters, or `hash`, a keyed hash.',
         ),
+      injection: injectionSection().optional().describe('Settings of the kind `injection`.'),
+      rules: rulesSection()
+        .optional()
+        .describe('Settings of the kind `rules`; each rule is off without its key.'),
+      judge: judgeSection().optional().describe('Settings of the kind `judge`.'),
       plugin: text(64).optional().describe('Kind `plugin`: the id of the plugin.'),
       server: guardrailServer()
         .optional()
@@ -109,14 +122,15 @@ type GuardrailShape = {
 
 /** Keys that only some kinds have. */
 const KIND_KEYS: Readonly<Record<string, GuardrailKind>> = {
-  kinds: 'pii',
-  names: 'pii',
-  style: 'pii',
-  plugin: 'plugin',
+  ...{ kinds: 'pii', names: 'pii', style: 'pii', plugin: 'plugin' },
+  ...{ injection: 'injection', rules: 'rules', judge: 'judge' },
 };
 /** Actions of each kind beside `block`, `flag` and `shadow`. */
 const KIND_ACTIONS: Readonly<Record<GuardrailKind, readonly string[]>> = {
   pii: ['redact', 'pseudonymise'],
+  injection: [],
+  rules: ['redact', 'sanitise'],
+  judge: [],
   plugin: ['redact'],
   http: ['redact'],
   'openai-moderation': [],
@@ -126,6 +140,8 @@ const KIND_ACTIONS: Readonly<Record<GuardrailKind, readonly string[]>> = {
   lakera: ['redact'],
   presidio: ['redact'],
 };
+/** Kinds that do nothing without their section. */
+const NEEDS_SECTION: readonly GuardrailKind[] = ['judge'];
 
 function checkLevel(
   { kind, plugin }: { readonly kind: GuardrailKind; readonly plugin?: string | undefined },
@@ -147,6 +163,9 @@ function checkGuardrail(value: GuardrailShape, context: z.RefinementCtx): void {
     context.addIssue({ code: 'custom', path: [key], message: `only goes with kind ${kind}` });
   }
   const { kind, action } = value;
+  if (NEEDS_SECTION.includes(kind) && value[kind] === undefined) {
+    context.addIssue({ code: 'custom', path: [kind], message: `is required with kind ${kind}` });
+  }
   if (['block', 'flag', 'shadow'].includes(action) || KIND_ACTIONS[kind].includes(action)) return;
   const possible = [...KIND_ACTIONS[kind], 'block', 'flag', 'shadow'].join(', ');
   context.addIssue({

@@ -89,7 +89,7 @@ describe('the texts of a request', () => {
         {
           role: 'user',
           content: [
-            { type: 'file', file: { filename: 'a', file_data: `data:text/plain;base64,${base64('b')}` } },
+            { type: 'file', file: { filename: 'a.txt', file_data: `data:text/plain;base64,${base64('b')}` } },
             { type: 'input_file', file_data: base64('c') },
             { type: 'document', source: { type: 'base64', media_type: 'text/csv', data: base64('d') } },
             { type: 'document', source: { type: 'url', url: 'https://no.example/' } },

@@ -216,7 +216,12 @@ function mapMember(owner: object, name: string, item: unknown, position: Positio
 function mapName(owner: object, name: string, item: string, position: Position, map: MapText): string {
   const isParticipant = 'role' in owner;
   if (name === 'name' && !isParticipant) return item;
-  const mapped = map({ text: item, kind: position.kind, role: position.role, key: '' });
+  // A file's extension is not a part of the name: without it, an address is recognised.
+  const extension = name === 'filename' ? (/\.[A-Za-z0-9]{1,8}$/.exec(item)?.[0] ?? '') : '';
+  const text = item.slice(0, item.length - extension.length);
+  if (text === '') return item;
+  const changed = map({ text, kind: position.kind, role: position.role, key: '' });
+  const mapped = changed + extension;
   // Participants' names consist of letters, digits, "_" and "-".
   return mapped === item || !isParticipant ? mapped : mapped.replace(/[^A-Za-z0-9_-]/g, '');
 }

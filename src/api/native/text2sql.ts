@@ -4,6 +4,7 @@ import type { ChatRequest } from '../../core/chat/request.ts';
 import type { ResponseView } from '../../core/chat/response-view.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { asString } from '../../core/json.ts';
 import { once } from '../../core/once.ts';
 import type { RequestView } from '../../core/request-view.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
@@ -96,7 +97,8 @@ class SqlDialectOfChat implements ClientDialect {
     const chat = openAiChatDialect.toChat(
       Object.fromEntries(Object.entries(body).filter(([name]) => !OWN_FIELDS.has(name))),
     );
-    const text = instruction(this.sqlRequest);
+    // A guardrail may have changed the schema.
+    const text = instruction({ ...this.sqlRequest, schema: asString(body.schema) });
     return { ...chat, messages: [{ role: 'system', content: [{ type: 'text', text }] }, ...chat.messages] };
   }
 

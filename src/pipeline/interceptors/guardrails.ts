@@ -45,14 +45,12 @@ class GuardrailInterceptor implements Interceptor {
   ) {}
 
   applies({ headers }: InferenceCall, { request }: CallScope): boolean {
-    const { sets } = this.guardrails;
-    const list = sets.of(request.identity.principal);
-    return list.length > 0 || headers.get(HEADER) !== null;
+    return this.guardrails.sets.has(request.identity.principal) || headers.get(HEADER) !== null;
   }
 
   async handle(call: InferenceCall, scope: CallScope, next: Next): Promise<InferenceResponse> {
     const { request } = scope;
-    const list = this.#listOf(call, request);
+    const list = await this.#listOf(call, request);
     if (list.length === 0) return next(call, scope);
     const { clock } = this.services;
     const now = () => clock.now();
@@ -68,9 +66,11 @@ class GuardrailInterceptor implements Interceptor {
     return this.#checkResponse(response, call, scope, run, header);
   }
 
-  #listOf({ headers }: InferenceCall, { identity, routing }: RequestContext): readonly Guardrail[] {
-    const { sets } = this.guardrails;
-    const all = sets.of(identity.principal);
+  async #listOf(
+    { headers }: InferenceCall,
+    { identity, routing }: RequestContext,
+  ): Promise<readonly Guardrail[]> {
+    const all = await this.guardrails.sets.of(identity.principal);
     const requested = requestedIds(headers.get(HEADER), all);
     const model = routing.route?.id ?? '';
     return all.filter((guardrail) => guardrail.appliesTo(model, identity.operation, requested));
