@@ -18,6 +18,13 @@ export interface FinderOptions {
 const NUMBER_KINDS: readonly SensitiveKind[] = ['card', 'ssn', 'national_id', 'phone'];
 const SECRET_KINDS: readonly SensitiveKind[] = ['private_key', 'jwt', 'api_key'];
 
+/** Text without any of these, and without a long word, has no finding, except names: most prose. */
+const SIGN_OF_FINDING = /[\d@]|::|-----|[([{<]\s?(?:at|dot)/i;
+const WORD_OF_FINDING = /\sdot\s|key|secret|token|passw|pwd|passphrase|bearer|basic/i;
+/** UTF-16 units of the shortest secret without a sign. */
+const LONG_WORD = 15;
+const NO_FINDINGS: readonly Finding[] = [];
+
 /** Finds personal data and secrets in text, in time that is linear in its length. */
 export class SensitiveFinder {
   readonly #kinds: ReadonlySet<SensitiveKind>;
@@ -29,8 +36,9 @@ export class SensitiveFinder {
   }
 
   /** @returns the places in order; none overlaps another */
-  find(original: string): Finding[] {
+  find(original: string): readonly Finding[] {
     const { text, originalIndex } = fold(original);
+    if (this.#names.isEmpty && !mayHaveFinding(text)) return NO_FINDINGS;
     const found: Finding[] = [];
     const add: AddFinding = (kind, start, end) => {
       if (this.#kinds.has(kind))
@@ -49,10 +57,35 @@ export class SensitiveFinder {
     return found.length > 1 ? withoutOverlaps(found) : found;
   }
 
+  get hasNames(): boolean {
+    return !this.#names.isEmpty;
+  }
+
   /** Whether a word may be the beginning of a longer name. */
   beginsName(word: string): boolean {
     return this.#names.begins(word);
   }
+}
+
+function mayHaveFinding(text: string): boolean {
+  return SIGN_OF_FINDING.test(text) || hasLongWord(text) || WORD_OF_FINDING.test(text);
+}
+
+/** Looks at every fifteenth unit only: a long word has one of them. */
+function hasLongWord(text: string): boolean {
+  for (let at = LONG_WORD - 1; at < text.length; at += LONG_WORD) {
+    if (isSpace(text, at)) continue;
+    let [start, end] = [at, at + 1];
+    while (start > 0 && !isSpace(text, start - 1)) start -= 1;
+    while (end < text.length && end - start < LONG_WORD && !isSpace(text, end)) end += 1;
+    if (end - start >= LONG_WORD) return true;
+  }
+  return false;
+}
+
+function isSpace(text: string, index: number): boolean {
+  const code = text.charCodeAt(index);
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
 }
 
 /** Joins findings that overlap: all of both is replaced, as the kind that comes first in `SENSITIVE_KINDS`. */

@@ -17,7 +17,8 @@ const KEY_END = 'PRIVATE KEY';
 const OPEN_IBAN = /(?:^|[^\p{L}\p{N}])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}$/u;
 /** Words that stand for `@` and `.` in an address. */
 const SPELLED = ['at', 'dot', '(at)', '(dot)', '[at]', '[dot]', '{at}', '{dot}', '<at>', '<dot>'];
-const EMPTY: Redacted = { text: '', counts: new Map() };
+const NO_COUNTS: Redacted['counts'] = new Map();
+const EMPTY: Redacted = { text: '', counts: NO_COUNTS };
 
 /**
  * Redacts a text that arrives in pieces. The result is that of the whole text, wherever it was split: pieces are held back
@@ -54,8 +55,9 @@ export class StreamRedactor {
   #take(cut: number): Redacted {
     if (cut <= this.#sent) return EMPTY;
     const isAll = cut === this.#buffer.length;
-    const findings = this.redactor.finder
-      .find(this.#buffer)
+    const found = this.redactor.finder.find(this.#buffer);
+    if (found.length === 0) return { text: this.#advance(cut), counts: NO_COUNTS };
+    const findings = found
       .filter(({ end }) => end > this.#sent)
       .map((finding) => ({ ...finding, start: Math.max(finding.start, this.#sent) }));
     const crossing = findings.find(({ start, end }) => start < cut && end > cut);
@@ -66,11 +68,17 @@ export class StreamRedactor {
       start: finding.start - this.#sent,
       end: finding.end - this.#sent,
     }));
-    const text = this.redactor.apply(this.#buffer.slice(this.#sent, end), shifted);
+    const text = this.redactor.apply(this.#advance(end), shifted);
+    return { text, counts: countsOf(within) };
+  }
+
+  /** Keeps as much as context as decides what a finding is. @returns what was held back up to an index */
+  #advance(end: number): string {
+    const text = this.#buffer.slice(this.#sent, end);
     const from = Math.max(0, end - CONTEXT);
     this.#buffer = this.#buffer.slice(from);
     this.#sent = end - from;
-    return { text, counts: countsOf(within) };
+    return text;
   }
 
   /** @returns the last index at which no finding can be cut in two, whatever follows */
@@ -78,7 +86,8 @@ export class StreamRedactor {
     const buffer = this.#buffer;
     const key = this.#openKey();
     const last = key ?? buffer.length;
-    for (let index = last - 1; index > this.#sent; index -= 1) {
+    // A word is decided about when it has three letters, or its end.
+    for (let index = last - (key === undefined ? 3 : 1); index > this.#sent; index -= 1) {
       if (isSpace(buffer, index - 1) && !isSpace(buffer, index) && this.#isBetween(index)) return index;
     }
     if (key === this.#sent && buffer.length - key > MAX_PRIVATE_KEY) return key + MAX_PRIVATE_KEY;
@@ -99,8 +108,33 @@ export class StreamRedactor {
     return undefined;
   }
 
+  /**
+   * Decides the usual case, prose, without patterns.
+   * @returns whether the words before and after an index cannot belong together; undefined where patterns have to decide
+   */
+  #isProse(index: number): boolean | undefined {
+    const buffer = this.#buffer;
+    let end = index - 1;
+    while (end > 0 && isSpace(buffer, end - 1)) end -= 1;
+    if (isPause(buffer.charCodeAt(end - 1))) end -= 1;
+    let start = end;
+    while (start > 0 && isLowerCase(buffer.charCodeAt(start - 1))) start -= 1;
+    if (start > 0 && !isSpace(buffer, start - 1)) return undefined;
+    // One or two letters may begin an account number, and "at" and "dot" stand for signs of an address.
+    if (end - start < 3 || buffer.endsWith('at', end) || buffer.endsWith('dot', end)) return false;
+    if (buffer.startsWith('at', index) || buffer.startsWith('dot', index)) return false;
+    for (let at = index; at < index + 3; at += 1) if (!isLowerCase(buffer.charCodeAt(at))) return undefined;
+    for (let at = Math.max(0, index - CONTEXT); at < start; at += 1) {
+      const code = buffer.charCodeAt(at);
+      if ((code >= 0x30 && code <= 0x39) || code > 0x7f) return undefined;
+    }
+    return true;
+  }
+
   /** Whether the words before and after an index cannot belong to the same finding. */
   #isBetween(index: number): boolean {
+    const isProse = this.redactor.finder.hasNames ? undefined : this.#isProse(index);
+    if (isProse !== undefined) return isProse;
     const before = this.#buffer.slice(Math.max(0, index - CONTEXT), index).trimEnd();
     const after = this.#buffer.slice(index, index + CONTEXT);
     // Numbers, and e-mail addresses with spaces, may continue after a space.
@@ -114,6 +148,15 @@ export class StreamRedactor {
     if (SPELLED.some((one) => previous.endsWith(one)) || /^[A-Za-z]{1,2}$/.test(previous)) return false;
     return !words.some((one) => this.redactor.finder.beginsName(one));
   }
+}
+
+function isLowerCase(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a;
+}
+
+/** Whether a unit is a comma, a semicolon, or ends a sentence without being a part of a number or address. */
+function isPause(code: number): boolean {
+  return code === 0x2c || code === 0x3b || code === 0x21 || code === 0x3f;
 }
 
 function isSpace(text: string, index: number): boolean {

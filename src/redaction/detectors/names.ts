@@ -19,6 +19,10 @@ export class NameFinder {
     for (const list of this.#names.values()) list.sort((a, b) => b.length - a.length);
   }
 
+  get isEmpty(): boolean {
+    return this.#names.size === 0;
+  }
+
   /** Whether a word begins a name of the list. */
   begins(word: string): boolean {
     return this.#names.has(word.toLowerCase());
