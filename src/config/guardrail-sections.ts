@@ -21,6 +21,12 @@ const judgeModel = () =>
     'The model that judges: a model id, an alias, or `provider-id/upstream-model`. Its usage is that of the key that sent the request.',
   );
 
+const shortName = () =>
+  z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a short name in lower case')
+    .describe('Its name in findings.');
+
 /** `injection` of a guardrail. */
 export const injectionSection = () =>
   z.strictObject({
@@ -77,8 +83,8 @@ export const rulesSection = () =>
     patterns: z
       .array(
         z.strictObject({
-          name: z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a short name in lower case'),
-          pattern: z.string().min(1).max(500),
+          name: shortName(),
+          pattern: z.string().min(1).max(500).describe('The expression.'),
         }),
       )
       .max(100)
@@ -103,7 +109,7 @@ export const rulesSection = () =>
                 'expected a host such as "example.com" or "*.example.com"',
               ),
           )
-          .describe('Hosts; `*.example.com` allows subdomains.'),
+          .describe('The hosts; `*.example.com` allows subdomains.'),
       })
       .optional()
       .describe('Web addresses with other hosts must not occur.'),
@@ -129,7 +135,7 @@ export const rulesSection = () =>
 
 const topic = () =>
   z.strictObject({
-    name: z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a short name in lower case'),
+    name: shortName(),
     words: z.array(text(100)).min(1).max(1_000).describe('Words and phrases of the subject.'),
     min: integer(1, 100).prefault(2).describe('The number of different words that a text must have.'),
     models: list(modelName()).describe('Models that may read and write about it; none when absent.'),

@@ -19,7 +19,9 @@ export type ReplaceSpan = (kind: string, value: string) => string;
 
 const NOTHING: ReadonlyMap<string, number> = new Map<string, number>();
 /** Of the text that was sent, so that finders see the border of a word. */
-const CONTEXT = 300;
+const CONTEXT = 64;
+/** UTF-16 units that arrive between two searches. */
+const STEP = 16;
 /** UTF-16 units that are held back at most. */
 const MAX_HELD = 4_096;
 
@@ -57,6 +59,8 @@ export class SpanStream implements TextStream {
   /** Text that was sent on, as context, followed by what is held back. */
   #buffer = '';
   #sent = 0;
+  /** Units that arrived since the last search. */
+  #fresh = 0;
 
   constructor(
     private readonly finders: readonly SpanFinder[],
@@ -69,6 +73,9 @@ export class SpanStream implements TextStream {
 
   push(piece: string): TextVerdict {
     this.#buffer += piece;
+    this.#fresh += piece.length;
+    if (this.#fresh < STEP) return { text: '', counts: NOTHING };
+    this.#fresh = 0;
     let cut = this.#buffer.length;
     for (const finder of this.finders) cut = Math.min(cut, finder.holdFrom(this.#buffer));
     if (this.#buffer.length - this.#sent > MAX_HELD) cut = Math.max(cut, this.#buffer.length - MAX_HELD / 2);
@@ -79,6 +86,7 @@ export class SpanStream implements TextStream {
     const rest = this.#take(this.#buffer.length, true);
     this.#buffer = '';
     this.#sent = 0;
+    this.#fresh = 0;
     return rest;
   }
 

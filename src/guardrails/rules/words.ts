@@ -11,6 +11,8 @@ export interface WordList {
 const TOKEN =
   /[\p{L}\p{N}@$](?:[\p{L}\p{N}\p{M}@$!*|_'’\u00ad\u200b-\u200f\u2060\ufeff-]{0,62}[\p{L}\p{N}\p{M}@$])?/gu;
 const SUFFIXES = ['s', 'es', 'ed', 'er', 'ers', 'ing', 'ings', 'n', 'en', 'e', 'd', 'ly'];
+/** UTF-16 units at the end of a text in which the last words are. */
+const MAX_TAIL = 600;
 /** Single letters in a row that are read as one word. */
 const MAX_LETTERS = 40;
 
@@ -27,6 +29,8 @@ export class WordFinder implements SpanFinder {
   /** By their first word, the longest first. */
   readonly #entries = new Map<string, Entry[]>();
   #longest = 1;
+  /** First letters of all entries; signs are read as letters. */
+  readonly #initials = new Set<string>();
 
   constructor(lists: readonly WordList[]) {
     for (const { kind, words } of lists) {
@@ -34,6 +38,7 @@ export class WordFinder implements SpanFinder {
         const parts = [...phrase.matchAll(TOKEN)].map(([token]) => foldWord(token));
         const [first] = parts;
         if (first === undefined) continue;
+        this.#initials.add(first.charAt(0));
         this.#longest = Math.max(this.#longest, parts.length);
         const known = this.#entries.get(first);
         if (known) known.push({ kind, words: parts });
@@ -59,7 +64,7 @@ export class WordFinder implements SpanFinder {
 
   /** The last words may belong to a phrase, and the last one may go on. */
   holdFrom(text: string): number {
-    const tail = Math.max(0, text.length - 2_000);
+    const tail = Math.max(0, text.length - MAX_TAIL);
     const tokens = [...text.slice(tail).matchAll(TOKEN)];
     let first = tokens.length - this.#longest;
     while (first > 0 && isLetter(tokens[first - 1]?.[0] ?? '')) first -= 1;
@@ -70,6 +75,9 @@ export class WordFinder implements SpanFinder {
   }
 
   #at(tokens: readonly RegExpExecArray[], index: number): { kind: string; count: number } | undefined {
+    const initial = tokens[index]?.[0].charAt(0).toLowerCase() ?? '';
+    // Letters and signs that are folded may be any letter.
+    if (initial >= 'a' && initial <= 'z' && !this.#initials.has(initial)) return undefined;
     for (const first of variantsOf(tokens[index]?.[0] ?? '')) {
       for (const { kind, words } of this.#entries.get(first) ?? []) {
         const matches = words.every(
