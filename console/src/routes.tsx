@@ -103,6 +103,9 @@ const tree = root.addChildren([
     page('/usage', () => import('./pages/usage.tsx')),
     page('/models', () => import('./pages/models.tsx')),
     page('/tenants', () => import('./pages/tenants.tsx')),
+    page('/policies', () => import('./pages/policies.tsx')),
+    page('/settings', () => import('./pages/settings.tsx')),
+    page('/welcome', () => import('./pages/welcome.tsx')),
     page('/events', () => import('./pages/events.tsx')),
   ]),
 ]);

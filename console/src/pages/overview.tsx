@@ -88,6 +88,9 @@ function NothingYet() {
       title="No request in this range. This page shows the first one when it arrives."
       action={
         <span className="flex gap-3">
+          <Link to="/welcome" className="underline text-accent">
+            Set up in three steps
+          </Link>
           <Link to="/playground" className="underline text-accent">
             Send one from the playground
           </Link>

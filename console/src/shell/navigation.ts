@@ -15,5 +15,8 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { to: '/usage', label: 'Usage', key: 'u' },
   { to: '/models', label: 'Models', key: 'm', isForOperators: true },
   { to: '/tenants', label: 'Tenants', key: 't' },
+  { to: '/policies', label: 'Policies', key: 'l' },
   { to: '/events', label: 'Events', key: 'e' },
+  { to: '/settings', label: 'Settings', key: 's' },
+  { to: '/welcome', label: 'Set up', key: 'w' },
 ];

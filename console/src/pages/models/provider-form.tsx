@@ -34,7 +34,7 @@ export function ProviderForm({
   const given = withoutEmpty(item?.document ?? {});
   const { id: _, ...document } = given;
   const text = (name: string) => (typeof document[name] === 'string' ? document[name] : '');
-  const [id, setId] = useState(item?.id ?? '');
+  const [id, setId] = useState(item?.id ?? 'openai');
   const [kind, setKind] = useState(text('kind') || item?.kind || 'openai');
   const [url, setUrl] = useState(text('base_url'));
   const [key, setKey] = useState(text('api_key'));
