@@ -15,6 +15,7 @@ import { ModelData } from '../metering/model-data.ts';
 import { Tokenizer } from '../metering/tokenizer.ts';
 import { Activity } from '../observability/activity.ts';
 import { EventLoopDelay, threadCpuMs } from '../observability/event-loop-delay.ts';
+import { HttpHandles } from '../observability/http-handles.ts';
 import type { Log } from '../observability/log.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { readProcessLimits, readProcessStats } from '../observability/process-stats.ts';
@@ -275,6 +276,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   changes?.onChange('overlay', () => operations.refresh());
 
   // Routes.
+  const httpHandles = new HttpHandles(metrics);
   const router = new HttpRouter({
     stage: new HttpStage({
       addressLimiter: services.addressLimiter,
@@ -292,11 +294,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     asClientError: clientErrorOf,
     // Not an event: every request counts here.
-    observe: (method, route, status, seconds, traceId) => {
-      const code = String(status);
-      metrics.http.requests.labels(method, route, code).inc();
-      metrics.http.duration.labels(method, route, code).observe(seconds, traceId);
-    },
+    observe: (...request) => httpHandles.finished(...request),
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
   const admin = createAdminServices(stores, usage, services, config, cache, operations, requestLog);
@@ -334,6 +332,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   metrics.beforeRender = () => {
     logLosses.update(metrics);
+    usage.limitGauges.update(metrics);
     cache.readGauges();
     plugins.readGauges();
     readGauges(metrics, {

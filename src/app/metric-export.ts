@@ -46,7 +46,9 @@ export function createMetricExport(options: MetricExportOptions): MetricExporter
         'service.version': version,
         'service.instance.id': instance,
       };
-      const period = { startMs: startedAtSeconds * 1_000, endMs };
+      const startMs = startedAtSeconds * 1_000;
+      // A clock that was set back must not end the period before its start.
+      const period = { startMs, endMs: Math.max(startMs, endMs) };
       return encodeMetrics(
         snapshots,
         { attributes, version },

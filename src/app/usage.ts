@@ -5,7 +5,6 @@ import type { SubjectLimits } from '../core/limit.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import { Calendar } from '../limits/calendar.ts';
-import type { Counter } from '../limits/counter.ts';
 import { Limiter } from '../limits/limiter.ts';
 import { UsageReconciler } from '../limits/usage-reconciler.ts';
 import { InFlightRecords, recoverInFlight } from '../metering/in-flight-records.ts';
@@ -15,7 +14,6 @@ import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
 import { UsageThread } from '../metering/usage-thread.ts';
-import type { GaugeChild } from '../observability/metric-children.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
 import { RejectedRequests } from '../pipeline/rejected-requests.ts';
@@ -25,6 +23,7 @@ import { PeriodCounters } from '../storage/sql/period-counters.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { readBatches } from '../storage/usage-batch.ts';
 import { journalFolder, usageServers } from './database-servers.ts';
+import { LimitGauges } from './limit-gauges.ts';
 import { createLimits } from './limits.ts';
 import type { Stores } from './stores.ts';
 
@@ -58,6 +57,7 @@ export interface UsageParts {
   /** Renews the leases of this gateway's reservations; to be called every few seconds. */
   heartbeat(): Promise<void>;
   readonly reconciler: UsageReconciler;
+  readonly limitGauges: LimitGauges;
   deleteOld(): Promise<void>;
   close(): Promise<void>;
 }
@@ -100,12 +100,13 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   };
   const limits = await createLimits({ config, clock, events, counters, boot, newId });
   const { store } = limits;
+  const limitGauges = new LimitGauges(clock);
   const limiter = new Limiter({
     clock,
     store,
     calendar: new Calendar(),
-    // Not an event: every request updates this gauge, which is looked up once for each counter.
-    onUse: quotaGauges(metrics),
+    // Not an event: every request updates it.
+    onUse: (charge, state) => limitGauges.record(charge, state),
     events,
   });
   const priceOf = ({ target, facts }: AttemptTrace, context: PriceContext) =>
@@ -141,7 +142,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     reconciler.scheduleAll();
   }
   return {
-    ...{ limiter, meter, journal, usage, inFlight, rejected, reconciler },
+    ...{ limiter, meter, journal, usage, inFlight, rejected, reconciler, limitGauges },
     save: async () => {
       // First, so that saved counters include all usage in the databases: a killed gateway leaves the rest in its files.
       await limits.save();
@@ -199,22 +200,4 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<vo
   const timeout = clock.sleep(ms, late.signal).catch(() => undefined);
   await Promise.race([work, timeout]);
   late.abort();
-}
-
-/** Sets how much of a tenant's quotas, budgets and bursts is used: 1 is all. */
-function quotaGauges({ limits }: Metrics): (counter: Counter, state: number) => void {
-  const gauges = new WeakMap<Counter, GaugeChild>();
-  return (counter, state) => {
-    const { subject, limit } = counter;
-    const max = counter.kind === 'rate' ? counter.capacity : limit.max;
-    if (max === 0) return;
-    let gauge = gauges.get(counter);
-    if (!gauge) {
-      const family = counter.kind === 'rate' ? limits.burstUsed : limits.quotaUsed;
-      gauge = family.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
-      gauges.set(counter, gauge);
-    }
-    // The state of a rate is what is left.
-    gauge.set(counter.kind === 'rate' ? Math.min(1, Math.max(0, 1 - state / max)) : state / max);
-  };
 }

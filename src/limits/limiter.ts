@@ -42,10 +42,10 @@ export interface LimiterOptions {
   readonly store: LimitStore;
   readonly calendar: Calendar;
   /**
-   * Called for each quota, budget and rate of the tenant, at each request.
+   * Called for each quota, budget and rate of the tenant, at each request that is admitted, and for the one that rejects it.
    * @param state what is used; of a rate, what is left
    */
-  readonly onUse?: (counter: Counter, state: number) => void;
+  readonly onUse?: (charge: Charge, state: number) => void;
   readonly events: EventSink;
 }
 
@@ -171,9 +171,8 @@ export class Limiter {
     const { onUse } = this.options;
     if (!onUse) return;
     for (let index = 0; index < charges.length; index += 1) {
-      const counter = charges[index]?.counter;
-      if (counter && counter.kind !== 'concurrency' && counter.subject.scope === 'tenant')
-        onUse(counter, counterStates[index] ?? 0);
+      const charge = charges[index];
+      if (charge && isShown(charge)) onUse(charge, counterStates[index] ?? 0);
     }
   }
 
@@ -222,6 +221,7 @@ export class Limiter {
       const charge = charges[result.refused];
       if (!charge) throw new Error('a charge was refused that was not asked for');
       this.#reportHit(charge.counter, true);
+      if (isShown(charge)) this.options.onUse?.(charge, result.counterState);
       throw limitError(charge, result.counterState, isUnbounded(charge, use), this.options.clock.wallTime());
     }
     const { reservation, counterStates, over } = result;
@@ -239,6 +239,11 @@ export class Limiter {
     }
     return new LimitReservation(store, reservation, tightestRequestRate(charges, counterStates), warnings);
   }
+}
+
+/** Whether the metrics show the state of its counter. */
+function isShown({ counter: { kind, subject } }: Charge): boolean {
+  return kind !== 'concurrency' && subject.scope === 'tenant';
 }
 
 /** The amount that a request used of a charge; 0 for a concurrency slot, which is released. */

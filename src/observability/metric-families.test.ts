@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { Histogram, Registry } from 'prom-client';
+import { HttpHandles } from './http-handles.ts';
 import { MetricFamilies } from './metric-families.ts';
+import { Metrics } from './metrics.ts';
 
 const BOUNDS = [0.1, 1, 10];
 
@@ -286,5 +288,45 @@ describe('the bound on label sets', () => {
       'breaker{provider="p0"} 0',
       'breaker{provider="other"} 0',
     ]);
+  });
+});
+
+describe('the metrics of a gateway', () => {
+  const create = () => {
+    const stats = { cpuSeconds: 0, residentBytes: 0, startedAtSeconds: 0, openFiles: undefined };
+    return new Metrics(
+      () => stats,
+      () => 0,
+      { takeMaxDelay: () => 0, takeMaxBusy: () => 0 },
+    );
+  };
+
+  test('are rendered once for scrapes at the same time', async () => {
+    const metrics = create();
+    let renders = 0;
+    metrics.beforeRender = () => {
+      renders += 1;
+    };
+    const pages = await Promise.all(Array.from({ length: 50 }, () => metrics.render()));
+    expect([renders, new Set(pages).size]).toEqual([1, 1]);
+    await Promise.all([metrics.render(), metrics.render('openmetrics')]);
+    expect(renders).toBe(3);
+  });
+
+  test('count HTTP requests by method, route and status, whatever was there before', async () => {
+    const metrics = create();
+    const handles = new HttpHandles(metrics);
+    for (const [method, status] of [
+      ['GET', 200],
+      ['GET', 200],
+      ['GET', 404],
+      ['POST', 200],
+      ['GET', 200],
+    ] as const)
+      handles.finished(method, '/a', status, 0.5);
+    const page = await metrics.render();
+    expect(page).toContain('http_requests_total{method="GET",route="/a",status="200"} 3\n');
+    expect(page).toContain('http_requests_total{method="GET",route="/a",status="404"} 1\n');
+    expect(page).toContain('http_request_duration_seconds_sum{method="GET",route="/a",status="200"} 1.5\n');
   });
 });

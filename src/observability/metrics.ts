@@ -36,6 +36,7 @@ const UNKNOWN_LIMITS: ProcessLimits = { openFiles: undefined, memoryBytes: undef
 /** The gateway's metrics. Each family keeps `maxSeries` label sets; the rest counts under `other`. */
 export class Metrics {
   readonly #families: MetricFamilies;
+  readonly #rendering = new Map<MetricsFormat, Promise<string>>();
   readonly inference: ReturnType<typeof inferenceFamilies>;
   readonly providers: ReturnType<typeof providerFamilies>;
   readonly genAi: ReturnType<typeof genAiFamilies>;
@@ -108,10 +109,18 @@ export class Metrics {
   /** Updates the gauges whose values are known elsewhere; called before each scrape. */
   beforeRender: (() => void) | undefined;
 
-  /** @param format `text` has no exemplars. @returns the page */
+  /**
+   * Renders the page. Scrapes at the same time share one page: the metrics port needs no key, and rendering costs CPU.
+   *
+   * @param format `text` has no exemplars
+   */
   render(format: MetricsFormat = 'text'): Promise<string> {
+    const running = this.#rendering.get(format);
+    if (running) return running;
     this.beforeRender?.();
-    return this.#families.render(format);
+    const rendering = this.#families.render(format).finally(() => this.#rendering.delete(format));
+    this.#rendering.set(format, rendering);
+    return rendering;
   }
 
   /** @returns all families, in the order of the page */

@@ -1,0 +1,77 @@
+import type { Clock } from '../core/clock.ts';
+import type { Charge, Counter } from '../limits/counter.ts';
+import type { Metrics } from '../observability/metrics.ts';
+
+/** The last known state of a counter. */
+interface LastUse {
+  readonly counter: Counter;
+  /** What is used; of a rate, what was left. */
+  state: number;
+  /** Monotonic milliseconds. */
+  at: number;
+  /** End of the period; Unix milliseconds. Undefined for a rate. */
+  endsAt: number | undefined;
+}
+
+/** A tenant that sends nothing for this long has no series any more. */
+const FORGOTTEN_MS = 24 * 60 * 60_000;
+
+/**
+ * How much of the quotas, budgets and bursts of tenants is used. A request only stores its numbers; a scrape computes the
+ * ratios, so that they fall when a period ends or a burst refills, although the tenant sends nothing more.
+ */
+export class LimitGauges {
+  /** By object, which is the fast way for a request. */
+  readonly #byCounter = new WeakMap<Counter, LastUse>();
+  /** By key, because a counter is made again when limits change. */
+  readonly #uses = new Map<string, LastUse>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** @param state what is used of the charge's counter; of a rate, what is left */
+  record({ counter, period }: Charge, state: number): void {
+    const use = this.#byCounter.get(counter) ?? this.#add(counter);
+    use.state = state;
+    use.at = this.clock.now();
+    use.endsAt = period?.endsAt;
+  }
+
+  /** Sets the gauges; to be called before each scrape. */
+  update({ limits }: Metrics): void {
+    const [now, wallTime] = [this.clock.now(), this.clock.wallTime()];
+    limits.quotaUsed.reset();
+    limits.burstUsed.reset();
+    for (const [key, use] of this.#uses) {
+      if (now - use.at > FORGOTTEN_MS) {
+        this.#uses.delete(key);
+        this.#byCounter.delete(use.counter);
+        continue;
+      }
+      const { counter } = use;
+      const { subject, limit } = counter;
+      const family = counter.kind === 'rate' ? limits.burstUsed : limits.quotaUsed;
+      const gauge = family.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
+      // A limit of a tenant may have a second one in mode `warn` or `shadow`.
+      gauge.set(Math.max(gauge.value, usedRatio(use, now, wallTime)));
+    }
+  }
+
+  #add(counter: Counter): LastUse {
+    const use = { counter, state: 0, at: 0, endsAt: undefined };
+    this.#byCounter.set(counter, use);
+    this.#uses.set(counter.key, use);
+    return use;
+  }
+}
+
+function usedRatio({ counter, state, at, endsAt }: LastUse, now: number, wallTime: number): number {
+  if (counter.kind === 'rate') {
+    const { capacity, perMs } = counter;
+    if (capacity === 0) return 1;
+    const left = state + perMs * (now - at);
+    return Math.min(1, Math.max(0, 1 - left / capacity));
+  }
+  const { max } = counter.limit;
+  if (max === 0) return 1;
+  return endsAt !== undefined && wallTime >= endsAt ? 0 : state / max;
+}
