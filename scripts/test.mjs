@@ -51,7 +51,7 @@ const CHECKS = [
     sound: (output) => /^[1-9]\d{2,} files checked/m.test(output),
   },
 ];
-const UNIT = { name: 'unit', paths: ['./src/', './bench/', './scripts/'] };
+const UNIT = { name: 'unit', paths: ['./src/', './bench/', './scripts/', './examples/'] };
 /** Property tests, compatibility and other tests that start no gateway process. */
 const IN_PROCESS = {
   name: 'properties and compatibility',

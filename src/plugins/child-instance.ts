@@ -18,6 +18,8 @@ const PROGRAM = fileURLToPath(new URL('./child/main.ts', import.meta.url));
 const MAX_CALLS = 256;
 /** Lines of a plugin that are logged in one second. */
 const MAX_LINES = 50;
+/** Messages other than results, in one second: more would cost requests their time. */
+const MAX_MESSAGES = 5_000;
 /** A process that says nothing for this long while a call is late, not even to a ping, is stuck. Milliseconds. */
 const PONG_TIMEOUT_MS = 1_000;
 /** How long `close` may take. Milliseconds. */
@@ -42,6 +44,8 @@ export class ChildInstance implements PluginInstance {
   #lastCall = 0;
   #logSecond = 0;
   #logged = 0;
+  #messages = 0;
+  #isFlooding = false;
   /** Set while an answer to a ping is due. */
   #silence: NodeJS.Timeout | undefined;
   readonly #loadTimer: NodeJS.Timeout;
@@ -157,25 +161,38 @@ export class ChildInstance implements PluginInstance {
         this.#result(message);
         break;
       case 'log':
-        this.#log(asString(message.level) ?? 'info', asString(message.message) ?? '');
-        break;
       case 'count':
-        this.events.onCount(asString(message.name) ?? '', Number(message.amount));
+        this.#report(message);
         break;
       default:
         this.#finishLoad(outcomeOf(message));
     }
   }
 
+  #report(message: Readonly<Record<string, unknown>>): void {
+    this.#startSecond();
+    this.#messages += 1;
+    if (this.#messages > MAX_MESSAGES) {
+      this.#isFlooding = true;
+      this.#process.kill();
+    } else if (message.type === 'log') {
+      this.#log(asString(message.level) ?? 'info', asString(message.message) ?? '');
+    } else this.events.onCount(asString(message.name) ?? '', Number(message.amount));
+  }
+
   /** Lines above the rate are dropped: they would cost requests their time. */
   #log(level: string, line: string): void {
-    const second = Math.floor(performance.now() / 1_000);
-    if (second !== this.#logSecond) {
-      this.#logSecond = second;
-      this.#logged = 0;
-    }
+    this.#startSecond();
     this.#logged += 1;
     if (this.#logged <= MAX_LINES) this.events.onLog(level, line.slice(0, MAX_PRINTED));
+  }
+
+  #startSecond(): void {
+    const second = Math.floor(performance.now() / 1_000);
+    if (second === this.#logSecond) return;
+    this.#logSecond = second;
+    this.#logged = 0;
+    this.#messages = 0;
   }
 
   #result(message: Readonly<Record<string, unknown>>): void {
@@ -205,7 +222,10 @@ export class ChildInstance implements PluginInstance {
     for (const call of [...this.#calls.keys()]) this.#fail(call, new PluginFailure('exit', detail));
     this.#exited.resolve();
     if (wasClosed || wasLoading) return;
-    if (this.#isStuck) this.events.onExit('unresponsive', 'it did not respond, and its process was killed');
+    if (this.#isFlooding)
+      this.events.onExit('protocol', `it sent more than ${MAX_MESSAGES} messages in a second`);
+    else if (this.#isStuck)
+      this.events.onExit('unresponsive', 'it did not respond, and its process was killed');
     else this.events.onExit(reason ?? 'exited', detail);
   }
 

@@ -76,6 +76,8 @@ describe('a plugin in a process of its own', () => {
     ['bigint', 'error'],
     ['getter', 'error'],
     ['large', 'error'],
+    ['deep', 'error'],
+    ['proto', 'invalid'],
   ])('one that does "%s" fails that call only (%s)', async (what, reason) => {
     const plugin = await start();
     expect(String((await failure(ask(plugin, what))).reason)).toBe(reason);
@@ -111,6 +113,9 @@ describe('a plugin in a process of its own', () => {
     ['loop', /ended unresponsive/],
     ['leak', /ended (memory: its memory exceeded|exited: its process was ended by)/],
     ['flood', /ended protocol/],
+    ['log_flood', /ended (protocol|memory|unresponsive|exited)/],
+    ['count_flood', /ended (protocol|memory|unresponsive|exited)/],
+    ['token_flood', /ended protocol/],
   ])('one that does "%s" is ended and started again', async (what, report) => {
     const plugin = await start(MISBEHAVING, { timeoutMs: 300, memoryLimit: 128 * 1024 * 1024 });
     expect((await failure(ask(plugin, what))).reason).toMatch(/exit|timeout|error/);

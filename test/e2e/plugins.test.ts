@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { isRunning } from '../../src/platform/process.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { examplePlugin, MISBEHAVING, pluginFile } from '../support/plugins.ts';
@@ -320,4 +321,27 @@ describe('the configuration', () => {
       expect(seen).not.toContain(hidden);
     }
   });
+});
+
+test('the process of a plugin ends with a gateway that is killed, also while it loops', async () => {
+  const file = pluginFile(
+    `import { writeFileSync } from 'node:fs';
+     export default { apiVersion: 1, name: 'pid', setup() {
+       return { interceptor: { request() {
+         writeFileSync(new URL('./pid', import.meta.url), String(process.pid));
+         for (;;);
+       } } };
+     } };`,
+  );
+  closers.push(file.remove);
+  const { gateway, mock } = await start([{ module: file.path, timeout: '60s' }]);
+  mock.respondAlways(completion());
+  post(gateway, chat()).catch(() => undefined);
+  const pidFile = join(dirname(file.path), 'pid');
+  await eventually('the plugin loops', () => existsSync(pidFile));
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  expect(isRunning(pid)).toBe(true);
+  gateway.signal('SIGKILL');
+  await gateway.exited;
+  await eventually('the process of the plugin ends', () => !isRunning(pid));
 });
