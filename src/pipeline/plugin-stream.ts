@@ -5,8 +5,9 @@ import type { ResponseText, TextWindow, WindowChange } from '../plugins/contract
 
 /** UTF-16 units of a window, after the first one of a part, which is passed on at once. */
 const WINDOW = 48;
-/** UTF-16 units that a plugin may keep: no window is longer. */
-const MAX_KEPT = 8_192;
+
+/** A text that ends with the first half of a surrogate pair. */
+const HALF = /[\ud800-\udbff]$/;
 
 /** Asks a plugin about a window. @throws GatewayError to end the stream */
 export type AskWindow = (window: Omit<TextWindow, 'id' | 'model'>) => Promise<Required<WindowChange>>;
@@ -15,6 +16,8 @@ interface OpenPart {
   readonly kind: ResponseText['kind'];
   /** Has arrived and was not sent on. */
   text: string;
+  /** The first half of a character whose second half the plugin keeps: alone, it would be sent as another character. */
+  half: string;
   /** At least this many units are asked about at once. */
   next: number;
   isChanged: boolean;
@@ -81,7 +84,7 @@ export class PluginStream implements StreamTransform {
   #passed(event: ChatEvent): readonly ChatEvent[] {
     if (event.type === 'part-start') {
       const kind = kindOf(event.part.type);
-      if (kind) this.#open.set(event.choice, { kind, text: '', next: 1, isChanged: false });
+      if (kind) this.#open.set(event.choice, { kind, text: '', half: '', next: 1, isChanged: false });
       return [event];
     }
     if (event.type === 'part-end') this.#open.delete(event.choice);
@@ -102,16 +105,18 @@ export class PluginStream implements StreamTransform {
     const isLast = event.type === 'part-end';
     if (event.type === 'delta') part.text += event.text;
     const window = part.text;
-    const { text, keep } = await this.ask({ kind: part.kind, text: window, choice, isLast });
-    const kept = Math.min(keep, MAX_KEPT);
-    if (text !== window.slice(0, window.length - keep)) part.isChanged = true;
-    part.text = window.slice(window.length - kept);
-    part.next = kept + WINDOW;
+    const { text: passed, keep } = await this.ask({ kind: part.kind, text: window, choice, isLast });
+    if (passed !== window.slice(0, window.length - keep)) part.isChanged = true;
+    const whole = part.half + passed;
+    part.half = !isLast && HALF.test(whole) ? whole.slice(-1) : '';
+    const text = whole.slice(0, whole.length - part.half.length);
+    part.text = window.slice(window.length - keep);
+    part.next = keep + WINDOW;
     if (isLast) {
       this.#open.delete(choice);
       return text === '' ? [event] : [{ type: 'delta', choice, text }, event];
     }
-    if (event.type === 'delta' && text === event.text && kept === 0) return [event];
+    if (event.type === 'delta' && text === event.text && keep === 0) return [event];
     return text === '' ? [] : [{ type: 'delta', choice, text }];
   }
 }

@@ -127,7 +127,7 @@ export interface TextWindow extends ResponseText {
 export interface WindowChange {
   /** In place of the window, without the units that are kept; the window itself when absent. */
   readonly text?: string;
-  /** UTF-16 units at the end of the window that are not sent yet, and begin the next window; 0 when absent, or in the last window. */
+  /** UTF-16 units at the end of the window that are not sent yet, and begin the next window, at most 8,192; 0 when absent, or in the last window. */
   readonly keep?: number;
 }
 

@@ -14,6 +14,8 @@ const HEADER = /^x-(?!weir-|ratelimit-|request-id$)[a-z0-9-]{1,100}$/;
 const HEADER_VALUE = /^[\x20-\x7e]{0,1000}$/;
 const MAX_HEADERS = 20;
 const MAX_REASON = 500;
+/** UTF-16 units that a plugin may keep of a stream. */
+const MAX_KEPT = 8_192;
 const KIND = /^[a-z][a-z0-9_-]{0,39}$/;
 const MAX_FINDINGS = 10_000;
 
@@ -51,6 +53,7 @@ export function readWindowChange(result: unknown, window: string, isLast: boolea
   if (typeof keep !== 'number' || !Number.isInteger(keep) || keep < 0 || keep > window.length) {
     return invalid(`"keep" must be a whole number from 0 to the length of the window, ${window.length}`);
   }
+  if (!isLast && keep > MAX_KEPT) return invalid(`"keep" must be at most ${MAX_KEPT}`);
   if (text !== undefined && typeof text !== 'string') return invalid('"text" must be a text');
   const kept = isLast ? 0 : keep;
   return { text: text ?? window.slice(0, window.length - kept), keep: kept };
