@@ -20,6 +20,7 @@ beforeAll(async () => {
   gateway = await gatewayInProcess({
     config: {
       cache: {},
+      providers: [{ id: 'more', ...provider() }],
       models: [
         { id: 'b', targets },
         { id: 'chat', targets, canary: { model: 'b', percent: 5 } },
@@ -39,6 +40,8 @@ const ids = new Map<string, string>();
 interface Step {
   readonly route: string;
   readonly params?: Readonly<Record<string, () => string>>;
+  /** After the path. */
+  readonly query?: string;
   readonly body?: () => unknown;
   /** The credential; the admin key when absent. */
   readonly key?: () => Promise<string>;
@@ -54,6 +57,8 @@ const keep =
     ids.set(name, String(body[member]));
   };
 const id = (name: string) => () => ids.get(name) ?? '';
+/** One that refuses connections. */
+const provider = () => ({ kind: 'openai-compatible', base_url: 'http://127.0.0.1:9/v1', discover: false });
 const session = () => organisation.session('acme', 'jo');
 
 /** In this order: later steps use what earlier ones made. */
@@ -109,6 +114,27 @@ const STEPS: readonly Step[] = [
   },
   { route: 'POST /admin/v1/engines', body: () => ({ id: 'one', action: 'unload' }) },
   { route: 'POST /admin/v1/canaries', body: () => ({ model: 'chat', action: 'stop' }) },
+  { route: 'POST /admin/v1/providers/test', body: () => ({ provider: { id: 'more', ...provider() } }) },
+  { route: 'PUT /admin/v1/providers/:id', params: { id: () => 'more' }, body: provider },
+  { route: 'POST /admin/v1/providers/:id/reset', params: { id: () => 'more' } },
+  { route: 'PUT /admin/v1/models/:id', params: { id: () => 'new' }, body: () => ({ targets }) },
+  { route: 'DELETE /admin/v1/models/:id', params: { id: () => 'new' } },
+  { route: 'PUT /admin/v1/models/:id', params: { id: () => 'b' }, body: () => ({ targets }) },
+  { route: 'POST /admin/v1/models/:id/reset', params: { id: () => 'b' } },
+  { route: 'PUT /admin/v1/providers/:id', params: { id: () => 'other' }, body: provider },
+  { route: 'DELETE /admin/v1/providers/:id', params: { id: () => 'other' } },
+  {
+    route: 'POST /admin/v1/config/changes/:change/revert',
+    params: { change: id('change') },
+    key: async () => {
+      const { data } = await organisation.done('GET', '/admin/v1/config/changes?limit=1');
+      const [one] = Array.isArray(data) ? data : [];
+      ids.set('change', String(one?.id));
+      return gateway.adminKey;
+    },
+  },
+  { route: `POST ${TENANT}/request-log/rotate-key` },
+  { route: `DELETE ${TENANT}/request-log`, query: '?all=true' },
   { route: 'POST /admin/v1/cache/clear', body: () => ({}) },
   { route: `POST ${TENANT}/cache/clear`, body: () => ({}) },
   { route: 'POST /cache/clear' },
@@ -174,12 +200,16 @@ describe('the audit trail', () => {
       const key = (await step.key?.()) ?? gateway.adminKey;
       const requestId = `audited-${at}`;
       const isOpen = step.route.endsWith('/sign-in') || step.route.endsWith('/accept');
-      const result = await gateway.call(step.route.split(' ')[0] ?? '', pathOf(step), {
-        ...(isOpen ? {} : { key }),
-        ...(step.body ? { body: step.body() } : {}),
-        headers: { 'x-request-id': requestId },
-        address: '192.0.2.7',
-      });
+      const result = await gateway.call(
+        step.route.split(' ')[0] ?? '',
+        `${pathOf(step)}${step.query ?? ''}`,
+        {
+          ...(isOpen ? {} : { key }),
+          ...(step.body ? { body: step.body() } : {}),
+          headers: { 'x-request-id': requestId },
+          address: '192.0.2.7',
+        },
+      );
       if (result.status >= 300) unrecorded.push(`${step.route}: ${result.status} ${result.text}`);
       step.keep?.(result.body);
       const entries = await entriesOf(requestId);

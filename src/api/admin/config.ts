@@ -97,7 +97,7 @@ const revisionCursor = z.object({ revision: z.int() });
 const MAX_TESTED = 500;
 
 /** Providers and models, and the history of their changes. */
-export function configRoutes({ config }: AdminServices): RegisteredRoute[] {
+export function configRoutes({ config, auditQueue }: AdminServices): RegisteredRoute[] {
   return [
     adminRoute({
       method: 'GET',
@@ -126,11 +126,14 @@ export function configRoutes({ config }: AdminServices): RegisteredRoute[] {
       }),
       ...NO_QUERY,
       response: testObject,
-      handle: async ({ body }) => {
+      handle: async ({ body, by }) => {
         const id = itemId.safeParse(body.provider.id);
         if (!id.success) throw invalid('provider.id', 'must be an id without spaces');
         const stored = (await config.get('providers', id.data))?.document;
         const candidate = kept(body.provider, stored ?? fileItem(config, 'providers', id.data));
+        // It sends a key that may be stored to an address that may be new.
+        const { base_url: url } = candidate;
+        await auditQueue.record(undefined, by, 'provider.test', `provider:${id.data}`, { base_url: url });
         const { models, error, durationMs } = await config.test(
           config.preview('providers', id.data, candidate),
           id.data,
@@ -167,8 +170,10 @@ export function configRoutes({ config }: AdminServices): RegisteredRoute[] {
         const { section, item, before } = await config.getChange(params.change ?? '');
         if (section !== 'providers' && section !== 'models')
           throw new GatewayError('not_found', 'There is no such section.');
+        const shown = findItem(config, section, item);
         await config.change(section, item, before, undefined, by);
-        return { body: renderItem(config, section, item) };
+        const now = findItem(config, section, item) ?? (shown && removed(shown));
+        return { body: now ?? renderItem(config, section, item) };
       },
     }),
   ];
@@ -249,8 +254,12 @@ function itemRoutes(config: ConfigOperations, section: OverlaidSection, word: st
       ...NO_BODY,
       query: dryRun,
       handle: async ({ params: { id = '' }, ...call }) => {
-        renderItem(config, section, id);
-        return write(call, id, fileItem(config, section, id) ? null : undefined);
+        const shown = renderItem(config, section, id);
+        if (fileItem(config, section, id) || call.query.dry_run === 'true') {
+          return write(call, id, fileItem(config, section, id) ? null : undefined);
+        }
+        await config.change(section, id, undefined, call.seen, call.by);
+        return { body: findItem(config, section, id) ?? removed(shown) };
       },
     }),
     adminRoute({
@@ -291,14 +300,24 @@ function idsOf(config: ConfigOperations, section: OverlaidSection): string[] {
 }
 
 /** @throws GatewayError `not_found` */
+/** @throws GatewayError `not_found` */
 function renderItem(config: ConfigOperations, section: OverlaidSection, id: string): Item {
+  const found = findItem(config, section, id);
+  if (found) return found;
+  throw new GatewayError('not_found', `There is no such item in "${section}".`);
+}
+
+/** An item that existed before a change, and no longer does. */
+function removed(item: Item): Item {
+  return { ...item, removed: true, document: null, version: 0 };
+}
+
+function findItem(config: ConfigOperations, section: OverlaidSection, id: string): Item | undefined {
   const item = config.items().find((one) => one.section === section && one.id === id);
   const inFile = fileItem(config, section, id);
   const provider = section === 'providers' ? config.providers().find((one) => one.id === id) : undefined;
   const active = (config.config()[section] ?? []).find((one) => one.id === id);
-  if (!item && !inFile && !provider && !active) {
-    throw new GatewayError('not_found', `There is no such item in "${section}".`);
-  }
+  if (!item && !inFile && !provider && !active) return undefined;
   const shown = item?.document ?? inFile;
   const isBuiltIn = provider?.kind === 'simulator';
   return {
