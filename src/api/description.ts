@@ -3,6 +3,7 @@ import { type DocumentedRoute, openApiDocument } from '../http/openapi.ts';
 import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
+import { liveQuery } from './admin/live.ts';
 import { overrideRequest, targetStates } from './admin/routing.ts';
 import { ownUsageReport } from './admin/usage-report.ts';
 import {
@@ -324,6 +325,16 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Route a request without sending it',
     request: dryRunRequest,
     response: dryRunResponse,
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/live',
+    tag: 'Admin',
+    summary: 'Watch requests as they complete',
+    description:
+      'Server-sent events: `request` with a completed request, as the list of requests shows it, at most 50 each second; `totals` of each second, with the number of requests that were `skipped`; `end` after five minutes, when the client connects again. Members without `requests:read` see their own requests. A reader that takes nothing for 10 seconds is cut off.',
+    query: liveQuery,
+    responseType: 'text/event-stream',
   },
   {
     method: 'get',

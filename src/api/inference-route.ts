@@ -157,8 +157,18 @@ class InferenceRoute {
     principal: Principal,
     { limits, sharedAddressRules, isProxy }: ApiSnapshot,
   ): RequestContext {
-    const { clock, lifecycle, recorder, requests, rejected, inference, addressSubjects, tracer, auditor } =
-      this.services;
+    const {
+      clock,
+      lifecycle,
+      recorder,
+      requests,
+      rejected,
+      live,
+      inference,
+      addressSubjects,
+      tracer,
+      auditor,
+    } = this.services;
     const { request: http, requestId, route, startedAt, client } = httpContext;
     const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
     const { operation } = this.endpoint;
@@ -187,6 +197,7 @@ class InferenceRoute {
       recorder.requestCompleted(request, outcome, endedAt);
       requests.add(request, endedAt, clock.wallTime());
       rejected?.add(request, endedAt);
+      live.completed(request, endedAt, clock.wallTime());
       if (request.audit) auditor.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));

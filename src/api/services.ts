@@ -13,6 +13,7 @@ import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
 import type { Next } from '../pipeline/interceptor.ts';
 import type { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import type { LiveFeed } from '../pipeline/live-feed.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
 import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import type { RequestAuditor } from '../pipeline/request-auditor.ts';
@@ -74,6 +75,8 @@ export interface ApiServices {
   readonly requests: RequestLog;
   /** Records requests that reached no target; undefined where no usage is kept. */
   readonly rejected: RejectedRequests | undefined;
+  /** Who watches completed requests. */
+  readonly live: LiveFeed;
   readonly tracer: RequestTracer;
   /** The state of each configured plugin. */
   readonly plugins: () => readonly PluginStatus[];

@@ -4,8 +4,10 @@ import { addDryRunRoute } from '../api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
 import { keyRoutes } from '../api/admin/keys.ts';
+import { addLiveRoute } from '../api/admin/live.ts';
 import { memberRoutes } from '../api/admin/members.ts';
 import { metricRoutes } from '../api/admin/metrics.ts';
+import { overviewRoutes } from '../api/admin/overview.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
 import { requestLogRoutes } from '../api/admin/request-log.ts';
 import { requestRoutes } from '../api/admin/requests.ts';
@@ -31,6 +33,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...usageEventRoutes(admin),
     ...metricRoutes(admin),
     ...requestRoutes(admin),
+    ...overviewRoutes(admin),
     ...requestLogRoutes(admin),
     ...cacheRoutes(admin),
     ...configRoutes(admin),
@@ -43,5 +46,6 @@ export function addAdminApi(router: HttpRouter, services: ApiServices, admin: Ad
   addEngineAdminRoutes(router, services);
   addExperimentAdminRoutes(router, services);
   addDryRunRoute(router, services);
+  addLiveRoute(router, services, admin.access);
   addAdminRoutes(router, admin, adminRoutes(admin));
 }

@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { SqlMetricStore } from '../storage/sql/metric-store.ts';
 import { SqlRequestStore } from '../storage/sql/request-store.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
@@ -22,6 +23,7 @@ export function createAdminServices(
   cache: CacheOperations,
   operations: ConfigOperations,
   requestLog: RequestLogParts,
+  metrics: Pick<Metrics, 'readLosses'>,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, control, databases } = stores;
   const { clock } = services;
@@ -33,6 +35,10 @@ export function createAdminServices(
     auditQueue: services.auditQueue,
     requests: new SqlRequestStore(databases),
     requestLog: { ...requestLog, flush: () => requestLog.writer.flush() },
+    operation: {
+      ...{ states: services.states, engines: services.engines, writes: services.writes },
+      losses: () => metrics.readLosses(),
+    },
     recent: services.requests,
     snapshot: services.snapshot,
     idempotency: stores.idempotency,

@@ -5,6 +5,7 @@ import type { GpuMonitor } from '../observability/gpus/gpu-monitor.ts';
 import type { MetricExporter } from '../observability/metric-export/metric-exporter.ts';
 import type { SpanExporter } from '../observability/tracing/span-exporter.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import type { LiveFeed } from '../pipeline/live-feed.ts';
 import type { RequestLogWriter } from '../pipeline/request-log-writer.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
@@ -33,6 +34,7 @@ export interface JobParts {
   readonly auditAnchors: AuditAnchors;
   readonly auditQueue: AuditQueue;
   readonly requestLog: RequestLogWriter;
+  readonly live: LiveFeed;
   readonly logKeeper: LogKeeper | undefined;
   readonly exporter: SpanExporter;
   readonly metricExporter: MetricExporter;
@@ -58,6 +60,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     auditAnchors,
     auditQueue,
     requestLog,
+    live,
     logKeeper,
     exporter,
     metricExporter,
@@ -179,6 +182,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'send totals to live streams',
+      everyMs: 1_000,
+      impact: 'live streams show no totals',
+      run: () => (lifecycle.state === 'ready' ? live.tick() : live.close()),
     },
     {
       name: 'write logged requests',

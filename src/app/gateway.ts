@@ -297,7 +297,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     observe: (...request) => httpHandles.finished(...request),
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
-  const admin = createAdminServices(stores, usage, services, config, cache, operations, requestLog);
+  const admin = createAdminServices(stores, usage, services, config, cache, operations, requestLog, metrics);
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
   });
@@ -354,6 +354,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         auditAnchors,
         auditQueue,
         requestLog: requestLog.writer,
+        live: services.live,
         logKeeper,
         exporter,
         metricExporter,

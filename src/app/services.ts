@@ -17,6 +17,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { InferenceHandler } from '../pipeline/inference-handler.ts';
 import { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import { LiveFeed } from '../pipeline/live-feed.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import { RequestAuditor } from '../pipeline/request-auditor.ts';
@@ -102,6 +103,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     engines: parts.engines,
     requests: new RequestLog(),
     rejected: parts.rejected,
+    live: new LiveFeed(),
     tracer: parts.tracer,
     plugins: parts.plugins,
     auditor: new RequestAuditor(parts.auditQueue, stores.sources),

@@ -2,7 +2,8 @@ import { ByteCollector } from '../core/byte-collector.ts';
 import { ChatCollector } from '../core/chat/chat-collector.ts';
 import type { Frame, FrameSink, StreamTransform } from '../core/stream/frame.ts';
 import type { RequestContext } from './request-context.ts';
-import { type RequestRecord, recordOf } from './request-record.ts';
+import { recordOf } from './request-record.ts';
+import type { SummarisedRequest } from './request-summary.ts';
 
 /** UTF-16 units that are kept of a request, and of a response. */
 export const MAX_LOGGED_TEXT = 512 * 1024;
@@ -10,11 +11,7 @@ export const MAX_LOGGED_TEXT = 512 * 1024;
 const EVENT_SIZE = 50;
 
 /** A completed request, with what was sent and received, before it is redacted. */
-export interface CapturedRequest {
-  readonly record: RequestRecord;
-  readonly model: string;
-  readonly operation: string;
-  readonly tags: readonly string[];
+export interface CapturedRequest extends SummarisedRequest {
   readonly request: string;
   /** A text, or the canonical form of an assembled stream; undefined where there was no response. */
   readonly response: unknown;

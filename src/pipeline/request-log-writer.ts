@@ -1,9 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { parseJsonText } from '../core/json.ts';
-import { dollarsOfPico } from '../metering/price.ts';
 import type { Prices } from '../metering/prices.ts';
-import type { LoggedContent, LoggedRow, LoggedSummary } from '../storage/logged-request.ts';
+import type { LoggedContent, LoggedRow } from '../storage/logged-request.ts';
 import type { SqlRequestLogStore } from '../storage/sql/request-log-store.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import type { LogKey, RequestLogKeys } from '../tenancy/request-log-keys.ts';
@@ -11,6 +10,7 @@ import { sealContent } from '../tenancy/sealed-content.ts';
 import { explain } from './explain.ts';
 import { redactedValue } from './redacted-value.ts';
 import type { CapturedRequest } from './request-capture.ts';
+import { costOf, summaryOf } from './request-summary.ts';
 
 export interface RequestLogWriterOptions {
   readonly store: Pick<SqlRequestLogStore, 'put'>;
@@ -145,53 +145,4 @@ export class RequestLogWriter {
       ...{ keyVersion: key.version, sealed: sealContent(content, key) },
     };
   }
-}
-
-/** @returns undefined where an attempt has no known price */
-function costOf({ record }: CapturedRequest): number | undefined {
-  let sum: number | undefined = 0;
-  for (const { costPico } of record.attempts) {
-    sum = sum === undefined || costPico === null || costPico === undefined ? undefined : sum + costPico;
-  }
-  return sum;
-}
-
-function summaryOf(
-  { record, model, operation, tags }: CapturedRequest,
-  costPico: number | undefined,
-): LoggedSummary {
-  const { outcome, attempts, startedAt, endedAt, committedAt, cache } = record;
-  const durationMs = Math.max(0, Math.round((endedAt ?? startedAt) - startedAt));
-  const last = attempts.at(-1);
-  const sum = (of: (one: (typeof attempts)[number]) => number | undefined) =>
-    attempts.reduce((total, one) => total + (of(one) ?? 0), 0);
-  const kind = outcome?.kind ?? 'done';
-  const isHit = cache?.status === 'hit' || cache?.status === 'stale';
-  return {
-    id: record.id,
-    at: new Date(record.at + durationMs).toISOString(),
-    tenant: record.tenant,
-    key: record.keyId,
-    user: record.member ?? null,
-    model,
-    provider: last?.provider ?? null,
-    upstream_model: last?.model ?? null,
-    operation,
-    tags,
-    status: record.status ?? 200,
-    error: outcome?.kind === 'failed' ? outcome.error.code : null,
-    outcome: isHit ? 'cached' : last || kind === 'done' ? kind : 'rejected',
-    attempts: attempts.length,
-    input_tokens: sum(({ usage }) => usage?.inputTokens),
-    output_tokens: sum(({ usage }) => usage?.outputTokens),
-    cached_tokens: sum(({ usage }) => usage?.cachedInputTokens),
-    reasoning_tokens: sum(({ usage }) => usage?.reasoningTokens),
-    cost: costPico === undefined ? null : dollarsOfPico(costPico),
-    estimated: attempts.some(({ estimated }) => estimated),
-    duration_ms: durationMs,
-    first_event_ms:
-      record.stream && committedAt !== undefined ? Math.max(0, Math.round(committedAt - startedAt)) : null,
-    trace_id: record.traceId ?? null,
-    count: 1,
-  };
 }

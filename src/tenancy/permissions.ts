@@ -11,7 +11,7 @@ export const PERMISSIONS = {
   'keys:write': 'Create, change, rotate and revoke any API key.',
   'keys:own': 'Create, change, rotate and revoke one’s own API keys.',
   'usage:read': 'See usage and cost.',
-  'requests:read': 'See the requests of all members; without it, one’s own.',
+  'requests:read': 'See the requests of all members, and what is logged of them; without it, one’s own.',
   'billing:read': 'See budgets, prices and invoices.',
   'billing:write': 'Change budgets and billing details.',
   'audit:read': 'See the audit trail.',

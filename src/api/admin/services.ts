@@ -1,12 +1,15 @@
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
+import type { EnginePool } from '../../engines/engine-pool.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { RequestLog } from '../../pipeline/request-log.ts';
+import type { TargetStates } from '../../routing/health/target-states.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
 import type { SqlRequestLogStore } from '../../storage/sql/request-log-store.ts';
 import type { SqlRequestStore } from '../../storage/sql/request-store.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
+import type { WriteHealth } from '../../storage/write-health.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
 import type { AuditQueue } from '../../tenancy/audit-queue.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
@@ -45,6 +48,14 @@ export interface AdminServices {
     readonly keys: RequestLogKeys;
     /** Stores what waits. */
     flush(): Promise<void>;
+  };
+  /** The state of this gateway. */
+  readonly operation: {
+    readonly states: TargetStates;
+    readonly engines: Pick<EnginePool, 'list'>;
+    readonly writes: Pick<WriteHealth, 'isFailing'>;
+    /** Telemetry that was lost since the start, by kind. */
+    readonly losses: () => Readonly<Record<string, number>>;
   };
   /** The last requests of this process. */
   readonly recent: Pick<RequestLog, 'find'>;
