@@ -28,7 +28,7 @@ function create(limits: SubjectLimits['limits']) {
     const period = endsAt === undefined ? undefined : { id: 'p', startsAt: 0, endsAt };
     gauges.record({ counter, amount: 1, period }, state);
   };
-  return { clock, page, use, counters, gauges };
+  return { clock, page, use, gauges, metrics };
 }
 
 const limit = (more: Pick<Limit, 'of' | 'per' | 'max'> & Partial<Limit>): Limit => ({
@@ -63,6 +63,39 @@ describe('the used part', () => {
     expect(await page()).toEqual([]);
     use(0, 60, clock.wallTime() + 30 * DAY);
     expect(await page()).toEqual(['llm_quota_used_ratio{tenant="acme",quota="cost_per_month"} 0.6']);
+  });
+
+  test('of tenants beyond the bound is the largest of them, and each has its series when the bound is raised', async () => {
+    const { clock, gauges, metrics, page } = create([]);
+    metrics.maxSeries = 2;
+    const record = (tenant: string, used: number) => {
+      const limits = [limit({ of: 'tokens', per: 'day', max: 100 })];
+      const [counter] = countersOf({
+        scope: 'tenant',
+        id: `${tenant}/`,
+        name: tenant,
+        limits,
+        timeZone: 'UTC',
+      });
+      if (!counter) throw new Error('no counter');
+      const period = { id: 'p', startsAt: 0, endsAt: clock.wallTime() + DAY };
+      gauges.record({ counter, amount: 1, period }, used);
+    };
+    for (const [tenant, used] of [
+      ['a', 1],
+      ['b', 2],
+      ['c', 90],
+      ['d', 30],
+    ] as const)
+      record(tenant, used);
+    const series = (tenant: string, ratio: number) =>
+      `llm_quota_used_ratio{tenant="${tenant}",quota="tokens_per_day"} ${ratio}`;
+    const other = 'llm_quota_used_ratio{tenant="other",quota="tokens_per_day"} 0.9';
+    const bounded = [series('a', 0.01), series('b', 0.02), other];
+    expect(await page()).toEqual(bounded);
+    expect(await page()).toEqual(bounded);
+    metrics.maxSeries = 10;
+    expect(await page()).toEqual([series('a', 0.01), series('b', 0.02), series('c', 0.9), series('d', 0.3)]);
   });
 
   test('is that of the limit which is worst off, and all of one that allows nothing', async () => {

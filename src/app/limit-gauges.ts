@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Charge, Counter } from '../limits/counter.ts';
+import type { GaugeChild } from '../observability/metric-children.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
 /** The last known state of a counter. */
@@ -11,6 +12,8 @@ interface LastUse {
   at: number;
   /** End of the period; Unix milliseconds. Undefined for a rate. */
   endsAt: number | undefined;
+  /** Its series, or that of all others. */
+  gauge: GaugeChild | undefined;
 }
 
 /** A tenant that sends nothing for this long has no series any more. */
@@ -25,6 +28,8 @@ export class LimitGauges {
   readonly #byCounter = new WeakMap<Counter, LastUse>();
   /** By key, because a counter is made again when limits change. */
   readonly #uses = new Map<string, LastUse>();
+  /** With which series were assigned. */
+  #maxSeries: number | undefined;
 
   constructor(private readonly clock: Clock) {}
 
@@ -36,32 +41,52 @@ export class LimitGauges {
     use.endsAt = period?.endsAt;
   }
 
-  /** Sets the gauges; to be called before each scrape. */
-  update({ limits }: Metrics): void {
+  /** Sets the gauges; to be called before each scrape. A few milliseconds for 10,000 tenants. */
+  update(metrics: Pick<Metrics, 'limits' | 'maxSeries'>): void {
     const [now, wallTime] = [this.clock.now(), this.clock.wallTime()];
-    limits.quotaUsed.reset();
-    limits.burstUsed.reset();
-    for (const [key, use] of this.#uses) {
-      if (now - use.at > FORGOTTEN_MS) {
-        this.#uses.delete(key);
-        this.#byCounter.delete(use.counter);
-        continue;
-      }
-      const { counter } = use;
-      const { subject, limit } = counter;
-      const family = counter.kind === 'rate' ? limits.burstUsed : limits.quotaUsed;
-      const gauge = family.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
-      // A limit of a tenant may have a second one in mode `warn` or `shadow`.
-      gauge.set(Math.max(gauge.value, usedRatio(use, now, wallTime)));
+    if (this.#forget(now) || this.#maxSeries !== metrics.maxSeries) this.#restart(metrics);
+    for (const use of this.#uses.values()) {
+      use.gauge ??= gaugeOf(use, metrics);
+      use.gauge.set(0);
+    }
+    // A limit of a tenant may have a second one in mode `warn` or `shadow`: the larger part counts.
+    for (const use of this.#uses.values()) {
+      use.gauge?.set(Math.max(use.gauge.value, usedRatio(use, now, wallTime)));
     }
   }
 
+  /** @returns whether a tenant was forgotten */
+  #forget(now: number): boolean {
+    let any = false;
+    for (const [key, use] of this.#uses) {
+      if (now - use.at <= FORGOTTEN_MS) continue;
+      this.#uses.delete(key);
+      this.#byCounter.delete(use.counter);
+      any = true;
+    }
+    return any;
+  }
+
+  /** Assigns all series anew: there is room for others. */
+  #restart({ limits, maxSeries }: Pick<Metrics, 'limits' | 'maxSeries'>): void {
+    this.#maxSeries = maxSeries;
+    limits.quotaUsed.reset();
+    limits.burstUsed.reset();
+    for (const use of this.#uses.values()) use.gauge = undefined;
+  }
+
   #add(counter: Counter): LastUse {
-    const use = { counter, state: 0, at: 0, endsAt: undefined };
+    const use: LastUse = { counter, state: 0, at: 0, endsAt: undefined, gauge: undefined };
     this.#byCounter.set(counter, use);
     this.#uses.set(counter.key, use);
     return use;
   }
+}
+
+function gaugeOf({ counter }: LastUse, { limits }: Pick<Metrics, 'limits'>): GaugeChild {
+  const { kind, subject, limit } = counter;
+  const family = kind === 'rate' ? limits.burstUsed : limits.quotaUsed;
+  return family.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
 }
 
 function usedRatio({ counter, state, at, endsAt }: LastUse, now: number, wallTime: number): number {

@@ -111,6 +111,38 @@ describe('the size of the page', () => {
   });
 });
 
+test('tenants beyond the limit count together, in every metric', async () => {
+  const { gateway, page } = await inProcess({ metrics: { max_series: 5 } });
+  const admin = async (path: string, body: object) => {
+    const { status, body: made } = await gateway.call('POST', `/admin/v1/${path}`, {
+      key: gateway.adminKey,
+      body,
+    });
+    expect(status).toBe(201);
+    return made;
+  };
+  for (let index = 0; index < 15; index += 1) {
+    const limits = [{ of: 'tokens', per: 'day', max: 1_000_000 }];
+    await admin('tenants', { id: `tenant-${index}`, tier: null, limits });
+    const { key } = await admin(`tenants/tenant-${index}/keys`, { name: 'k' });
+    const { status } = await gateway.call('POST', '/v1/chat/completions', {
+      key: String(key),
+      body: { model: 'chat', messages: [{ role: 'user', content: 'hi' }], max_tokens: 2 },
+    });
+    expect(status).toBe(200);
+  }
+  const { text } = await page();
+  const counts = new Map<string, Set<string>>();
+  for (const [, family = '', tenant = ''] of text.matchAll(/^(\w+)\{.*?tenant="([^"]*)"/gm)) {
+    counts.set(family, (counts.get(family) ?? new Set()).add(tenant));
+  }
+  expect([...counts.keys()]).toEqual(
+    expect.arrayContaining(['llm_tenant_requests_total', 'llm_quota_used_ratio']),
+  );
+  for (const tenants of counts.values()) expect(tenants.size).toBeLessThanOrEqual(6);
+  expect(text).toContain('\nllm_tenant_requests_total{tenant="other",status="200"} 10\n');
+});
+
 describe('OpenMetrics', () => {
   test('is selected by Accept, and its exemplars name the trace of a request', async () => {
     const collector = createServer((_, response) => response.end()).listen(0, '127.0.0.1');
