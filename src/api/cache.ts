@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CacheCounts, CacheReport } from '../cache/cache-counts.ts';
 import type { CacheFilter } from '../cache/cache-store.ts';
+import type { PairState } from '../cache/semantic/false-hit-monitor.ts';
 import { parseDuration } from '../config/units.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
@@ -21,6 +22,8 @@ export interface CacheOperations {
    * @throws GatewayError `store_unavailable`
    */
   clear(filter: CacheFilter, dryRun: boolean): Promise<number>;
+  /** The measured shares of false hits of the semantic cache in this gateway. */
+  semanticStates(tenant: string | undefined): readonly PairState[];
 }
 
 /** How long ago an entry was stored. */
@@ -77,6 +80,28 @@ export const cacheStats = z
 export const cacheCleared = z
   .object({ cleared_keys: z.number().int(), dry_run: z.boolean().optional() })
   .meta({ id: 'CacheCleared' });
+
+export const semanticStates = z
+  .array(
+    z.object({
+      tenant: z.string(),
+      model: z.string(),
+      compared_hits: z.number().int().describe('The last ones, at most 200.'),
+      false_hit_percent: z.number(),
+      disabled_until: z
+        .string()
+        .nullable()
+        .describe('No hit is served until then; null where hits are served.'),
+    }),
+  )
+  .describe('What comparing hits of the semantic cache found in the gateway that responds.');
+
+export function renderSemantic(states: readonly PairState[]): z.output<typeof semanticStates> {
+  return states.map(({ tenant, model, samples, share, disabledUntil }) => ({
+    ...{ tenant, model, compared_hits: samples, false_hit_percent: Math.round(share * 10_000) / 100 },
+    disabled_until: disabledUntil === undefined ? null : new Date(disabledUntil).toISOString(),
+  }));
+}
 
 /** @returns counts in the form of the API */
 export function renderCounts(counts: CacheCounts): z.output<typeof cacheCounts> {

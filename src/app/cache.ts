@@ -4,6 +4,7 @@ import type { CacheSettings, ExactSettings } from '../cache/cache-settings.ts';
 import { CacheStats } from '../cache/cache-stats.ts';
 import type { CacheFilter, CacheStore } from '../cache/cache-store.ts';
 import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
+import type { PairState } from '../cache/semantic/false-hit-monitor.ts';
 import type { Config } from '../config/schema.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
@@ -108,6 +109,11 @@ export class CacheParts {
       this.#options.events.emit('cache.stats_failed', { error });
     }
     return this.#stats.report();
+  }
+
+  /** @returns the measured shares of false hits of the semantic cache in this gateway */
+  semanticStates(tenant: string | undefined): readonly PairState[] {
+    return this.#semantic.states(tenant);
   }
 
   /** Counts what an attempt used the prompt cache of its provider for. */

@@ -5,7 +5,7 @@ import type { CacheFilter, CacheStore } from '../cache/cache-store.ts';
 import type { Embedder } from '../cache/embedders/embedder.ts';
 import { EmbedderFilesError, embedderFolder, loadEmbedder } from '../cache/embedders/embedder-files.ts';
 import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
-import { FalseHitMonitor } from '../cache/semantic/false-hit-monitor.ts';
+import { FalseHitMonitor, type PairState } from '../cache/semantic/false-hit-monitor.ts';
 import { SemanticCache } from '../cache/semantic/semantic-cache.ts';
 import { PLAIN_PAYLOADS, sealedPayloads } from '../cache/semantic/semantic-payload.ts';
 import { MemoryVectorStore } from '../cache/semantic/stores/memory-vector-store.ts';
@@ -94,6 +94,11 @@ export class SemanticParts {
   async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
     if (!dryRun) this.#monitor.reset(filter.tenant, filter.model);
     return (await this.#cache?.clear(filter, dryRun)) ?? 0;
+  }
+
+  /** @returns the measured shares of false hits */
+  states(tenant: string | undefined): readonly PairState[] {
+    return this.#monitor.states(tenant);
   }
 
   readGauges(): void {

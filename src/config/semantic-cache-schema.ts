@@ -70,7 +70,7 @@ export const semanticShape = (ttl: Ttl) => ({
       share: share()
         .prefault(0.05)
         .describe(
-          'The share of served hits that are also sent upstream and compared. In shadow mode, all are compared, at no cost.',
+          'The share of served hits that are also sent upstream and compared. In shadow mode, all are compared; the response is fetched anyway.',
         ),
       max_false_hits: share()
         .prefault(0.05)

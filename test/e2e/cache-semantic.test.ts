@@ -182,6 +182,9 @@ describe('semantic cache', () => {
     const third = await ask(gateway, 'Hello, what day of the project is it?');
     expect([third.cache, third.found.result, third.found.reason]).toEqual(['miss', 'would_hit', 'disabled']);
     const key = gateway.gateway.adminKey;
+    const stats = await gateway.gateway.call('GET', '/admin/v1/cache', { key });
+    expect(stats.body.semantic).toMatchObject([{ tenant: 'default', model: 'chat', compared_hits: 0 }]);
+    expect(stats.text).toContain('"disabled_until":"2');
     await gateway.gateway.call('POST', '/cache/clear', { key });
     await ask(gateway, 'What day of the project is it?');
     expect((await ask(gateway, 'Kindly say: what day of the project is it?')).found.reason).not.toBe(

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import type { CacheFilter } from '../../cache/cache-store.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
-import { cacheAge, cacheCounts, cacheStats, renderCounts, renderStats, storedBefore } from '../cache.ts';
+import {
+  cacheAge,
+  cacheCounts,
+  cacheStats,
+  renderCounts,
+  renderSemantic,
+  renderStats,
+  semanticStates,
+  storedBefore,
+} from '../cache.ts';
 import { adminRoute, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
 
@@ -27,11 +36,12 @@ const platformStats = z
     object: z.literal('cache_stats'),
     models: cacheStats,
     tenants: z.record(z.string(), cacheCounts),
+    semantic: semanticStates,
   })
   .meta({ id: 'PlatformCacheStats' });
 
 const tenantStats = z
-  .object({ object: z.literal('cache_stats'), models: cacheStats })
+  .object({ object: z.literal('cache_stats'), models: cacheStats, semantic: semanticStates })
   .meta({ id: 'TenantCacheStats' });
 
 export function cacheRoutes({ cache, clock, access, auditQueue }: AdminServices): RegisteredRoute[] {
@@ -64,7 +74,8 @@ export function cacheRoutes({ cache, clock, access, auditQueue }: AdminServices)
         const report = await cache.report();
         const tenants = [...report.byTenant()].map(([id, counts]) => [id, renderCounts(counts)] as const);
         const models = renderStats(report.byModel(undefined));
-        return { body: { object: 'cache_stats', models, tenants: Object.fromEntries(tenants) } };
+        const semantic = renderSemantic(cache.semanticStates(undefined));
+        return { body: { object: 'cache_stats', models, tenants: Object.fromEntries(tenants), semantic } };
       },
     }),
     adminRoute({
@@ -86,7 +97,11 @@ export function cacheRoutes({ cache, clock, access, auditQueue }: AdminServices)
       ...NO_INPUT,
       response: tenantStats,
       handle: async ({ scope }) => ({
-        body: { object: 'cache_stats', models: renderStats((await cache.report()).byModel(scope.tenant)) },
+        body: {
+          object: 'cache_stats',
+          models: renderStats((await cache.report()).byModel(scope.tenant)),
+          semantic: renderSemantic(cache.semanticStates(scope.tenant)),
+        },
       }),
     }),
     adminRoute({

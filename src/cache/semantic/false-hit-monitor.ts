@@ -19,6 +19,12 @@ export interface FalseHitState {
   readonly disabledUntil: number | undefined;
 }
 
+/** The state of one model of a tenant. */
+export interface PairState extends FalseHitState {
+  readonly tenant: string;
+  readonly model: string;
+}
+
 interface Window {
   /** Whether each of the last verified hits was false. */
   readonly results: boolean[];
@@ -72,10 +78,20 @@ export class FalseHitMonitor {
     return window && { ...sharesOf(window), disabledUntil: disabledUntil(window, this.wallTime()) };
   }
 
+  /** @returns the state of each pair that was measured, of one tenant or of all */
+  states(tenant: string | undefined): readonly PairState[] {
+    const now = this.wallTime();
+    return [...this.#windows].flatMap(([name, window]) => {
+      const [ofTenant, model] = pairOf(name);
+      if (tenant !== undefined && tenant !== ofTenant) return [];
+      return [{ tenant: ofTenant, model, ...sharesOf(window), disabledUntil: disabledUntil(window, now) }];
+    });
+  }
+
   /** Serves again, as after the entries of a tenant or model were cleared. Absent members select all. */
   reset(tenant: string | undefined, model: string | undefined): void {
     for (const name of [...this.#windows.keys()]) {
-      const [ofTenant, ofModel] = JSON.parse(name);
+      const [ofTenant, ofModel] = pairOf(name);
       if ((tenant ?? ofTenant) === ofTenant && (model ?? ofModel) === ofModel) this.#windows.delete(name);
     }
   }
@@ -83,6 +99,11 @@ export class FalseHitMonitor {
 
 function nameOf(tenant: string, model: string): string {
   return JSON.stringify([tenant, model]);
+}
+
+function pairOf(name: string): readonly [tenant: string, model: string] {
+  const [tenant, model]: readonly unknown[] = JSON.parse(name);
+  return [String(tenant), String(model)];
 }
 
 function sharesOf({ results }: Window): { readonly samples: number; readonly share: number } {

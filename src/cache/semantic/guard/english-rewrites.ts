@@ -66,6 +66,8 @@ export const PHRASES: readonly Rewrite[] = [
   [/\beach month\b/g, 'per month'],
   [/\b(?:have to|need to|required to|got to)\b/g, 'must'],
   [/\bas well as\b/g, 'and'],
+  [/\bwi fi\b/g, 'wifi'],
+  [/\bour (solar system|planet|galaxy|universe)\b/g, '$1'],
   [/\bwhether\b/g, 'if'],
 ];
 
@@ -132,6 +134,8 @@ export const INTENTS: readonly Rewrite[] = [
   [new RegExp(`^what (?:do|should|can|must|could) ${ONE} (?:must )?do to (.+)$`), '$HOWTO $1'],
   [new RegExp(`^what steps (?:do|should|must|can) ${ONE} (?:must )?(?:take|follow) to (.+)$`), '$HOWTO $1'],
   [/^why (.+)$/, '$WHY $1'],
+  [/^what caused (.+)$/, '$WHY was $1'],
+  [/^what (?:was|were) the (?:reasons?|causes?) (?:for|of) (?:the )?(.+)$/, '$WHY was $1'],
   [/^how come (.+)$/, '$WHY $1'],
   [
     /^what (?:is|are|was|were) the (?:reasons?|causes?) (?:that |why |for |behind |of )?(?:the )?(.+)$/,
@@ -144,6 +148,7 @@ export const INTENTS: readonly Rewrite[] = [
   [/^(?:at )?(?:what|which) time (?!complexity|zone)(.+)$/, '$TIME $1'],
   [/^(?:on )?(?:what|which) (?:date|day) (.+)$/, '$DAY $1'],
   [/^when (.+)$/, '$WHEN $1'],
+  [/^who (?:is|was) the person who (.+)$/, '$WHO $1'],
   [/^who (is|was) the (?:author|writer) of (.+)$/, '$WHO wrote $2'],
   [/^who (is|was) the (?:inventor) of (.+)$/, '$WHO invented $2'],
   [/^who (is|was) the (?:painter) of (.+)$/, '$WHO painted $2'],
@@ -166,6 +171,7 @@ export const INTENTS: readonly Rewrite[] = [
   [/^who (.+)$/, '$WHO $1'],
   [/^whom (.+)$/, '$WHO $1'],
   [/^whose (.+)$/, '$WHOSE $1'],
+  [/^where (is|are) (.+) located$/, '$WHERE $1 $2'],
   [/^where (.+)$/, '$WHERE $1'],
   [/^(?:in|at) (?:what|which) (?:place|location) (.+)$/, '$WHERE $1'],
   [/^how many people (?:live|are living) in (.+)$/, '$WHAT the population of $1'],
@@ -180,6 +186,7 @@ export const INTENTS: readonly Rewrite[] = [
   [/^how fast (?:is|are) (.+)$/, '$WHAT the speed of $1'],
   [/^how deep (?:is|are) (.+)$/, '$WHAT the depth of $1'],
   [/^how long (?:do|does) (.+) live$/, '$WHAT the lifespan of $1'],
+  [/^how long (?:do|does) (\w+) take$/, '$WHAT the $1 time'],
   [/^how far (?:is|are) (.+) from (.+)$/, '$WHAT the distance between $1 and $2'],
   [/^how (?:often|frequently) (.+)$/, '$OFTEN $1'],
   [/^how much (.+)$/, '$MUCH $1'],
@@ -199,6 +206,7 @@ export const INTENTS: readonly Rewrite[] = [
     /^(?:what|which) ((?:\w+ ){1,2})(?:is|are) (?:the )?(?=\w+est\b|best\b|worst\b|most \w|least \w)(\w+est|best|worst|most \w+|least \w+)\b ?(.*)$/,
     '$WHAT the $2 $1$3',
   ],
+  [/^(?:what|which) (\w+s) are (in|on|at) (.+)$/, '$WHAT $1 $2 $3'],
   [/^which (?:city|person|number|word) (?:is|was) the (.+)$/, '$WHAT the $1'],
   [/^(?:what|which) (?:is|are) (.+)$/, '$WHAT $1'],
   [/^what (?:was|were) (.+)$/, '$WHAT was $1'],
@@ -220,6 +228,10 @@ export const INTENTS: readonly Rewrite[] = [
   [/^(is|are|am|do|does) (.+)$/, '$IS $2'],
   [/^(was|were|did|has|have|had|can|could|will|would|should|must|may|might|shall) (.+)$/, '$IS $1 $2'],
   [/^(?:compose|draft) (.+)$/, '$SAY write $1'],
+  [
+    /^(?:create|generate) (an? (?:\w+ )?(?:function|poem|story|script|regex|program|query|email|essay|letter|haiku|joke)(?: .*)?)$/,
+    '$SAY write $1',
+  ],
   [/^(?:provide|name|list|give|show) (.+)$/, '$SAY list $1'],
   [/^(.+)$/, '$SAY $1'],
 ];

@@ -154,6 +154,7 @@ function formOf(intent: string, words: readonly string[], scanned: ScannedText):
   const segments: { marker: string; tokens: FormToken[] }[] = [{ marker: '', tokens: [] }];
   let isPast = false;
   let followsBe = false;
+  let followsThe = false;
   let followsNumber = false;
   for (const word of ordered) {
     if (BE.has(word)) followsBe = true;
@@ -162,6 +163,8 @@ function formOf(intent: string, words: readonly string[], scanned: ScannedText):
       continue;
     }
     const isHour = word === 'am' && followsNumber;
+    const isDefinite = followsThe;
+    followsThe = word === 'the';
     if ((DROPPED.has(word) && !isHour) || (dropsOwners && OWNERS.has(word))) continue;
     const marker = MARKERS.get(word);
     if (marker !== undefined) {
@@ -169,7 +172,9 @@ function formOf(intent: string, words: readonly string[], scanned: ScannedText):
       followsNumber = false;
       continue;
     }
-    const { token, verb } = tokenOf(word, scanned, followsNumber, intent === 'SAY');
+    // `the war` is not `the wars`.
+    const keepsNumber = intent === 'SAY' || isDefinite;
+    const { token, verb } = tokenOf(word, scanned, followsNumber, keepsNumber);
     followsNumber = token.kind === 'number';
     const isPassive = verb !== undefined && verb !== 'past' && followsBe;
     if (verb !== undefined && verb !== 'participle' && !isPassive) isPast = true;
@@ -205,6 +210,8 @@ function genitives(words: readonly string[]): readonly string[] {
     while (until < text.length && !MARKERS.has(text[until] ?? '') && text[until] !== ',') until += 1;
     const before = text.slice(0, at - head.length);
     const owner = text.slice(at + 1, until).filter((word) => !DROPPED.has(word));
+    // `who is Ann the father of` keeps it.
+    if (owner.length === 0) continue;
     // `a radius of 5` is `radius 5`, but `15 percent of 200` is not `percent 200`.
     const isValue = /^\d/.test(owner[0] ?? '') && head.at(-1) !== 'percent';
     text = [...before, ...(isValue ? [...head, ...owner] : [...owner, ...head]), ...text.slice(until)];

@@ -39,6 +39,7 @@ const TOKEN = new RegExp(
     '(?<number>(?:(?<![\\p{L}\\p{N})\\]] ?)[-+](?=\\d))?\\d+(?:,\\d{3})*(?:\\.\\d+)?)(?<suffix>[\\p{L}]+(?![\\p{N}]))?',
     '(?<identifier>[A-Za-z_][\\w]*(?:(?:\\.|::|->)[A-Za-z_]\\w*)+|\\w*[A-Za-z]\\w*_\\w*|\\w*_\\w*[A-Za-z]\\w*|[A-Za-z]+\\d\\w*)',
     "(?<word>[\\p{L}\\p{M}]+(?:['’][\\p{L}\\p{M}]+)*)",
+    '(?<operator>(?<=[\\d)])!(?!!)|!(?==))',
     '(?<end>[.!?;\\n。！？]+)',
     '(?<comma>[,、:，]+)',
     '(?<symbol>[^\\s\\p{L}\\p{N}])',
@@ -55,7 +56,7 @@ const AMBIGUOUS: ReadonlySet<string> = new Set(
 
 /** Names that people write with and without capitals. */
 const BRANDS =
-  /^(?:i(?:phone|pad|mac|os|cloud|tunes)|mac(?:os|book)|javascript|typescript|github|gitlab|youtube|postgresql|mysql|mongodb|linkedin|whatsapp|ebay|paypal|openai|chatgpt|numpy|latex|wordpress|powerpoint|onedrive|facetime|airpods|macbook|graphql|devops|redis|tiktok|playstation|nodejs|vscode|https?|pdfs|apis|faqs|urls|sql|nosql|sqlite)$/;
+  /^(?:i(?:phone|pad|mac|os|cloud|tunes)|mac(?:os|book)|javascript|typescript|github|gitlab|youtube|postgresql|mysql|mongodb|linkedin|whatsapp|ebay|paypal|openai|chatgpt|numpy|latex|wordpress|powerpoint|onedrive|facetime|airpods|macbook|wifi|graphql|devops|redis|tiktok|playstation|nodejs|vscode|https?|pdfs|apis|faqs|urls|sql|nosql|sqlite)$/;
 
 /** Punctuation that separates and says nothing. */
 const SEPARATORS = new Set(['"', "'", '’', '‘', '“', '”', '¿', '¡', '…', '-', '–', '—']);
@@ -104,7 +105,8 @@ export function scanText(text: string): ScannedText | undefined {
       followsName = isCapitalised(whole) && !wasStart;
       if (wasStart) starts.add(whole.toLowerCase());
       pushWord(whole, { out, keep, names, isShouted, wasStart, wasName });
-    } else if (groups.end !== undefined) {
+    } else if (groups.operator !== undefined) keep('symbol', whole);
+    else if (groups.end !== undefined) {
       out.push(whole.includes('?') || whole.includes('？') ? '?' : '.');
       isStart = true;
     } else if (groups.comma !== undefined) out.push(',');

@@ -72,6 +72,7 @@ const GROUPS = [
   'meaning definition',
   'use utilize',
   'need require',
+  'recommend suggest',
   'occur happen',
   'send submit',
   'exam examination',

@@ -18,7 +18,7 @@ const NOUNS =
 
 /** Words that end in `s` without being plurals, or whose plural means something else. */
 const WHOLE: ReadonlySet<string> = new Set(
-  'news goods customs clothes glasses species series physics economics mathematics maths politics arms spirits colons this his its is was has does us bus gas yes plus less always perhaps kubernetes redis postgres jenkins aws dns css js https sass os ios canvas atlas texas paris mars james windows airpods pandas lens tennis diabetes status virus campus bonus focus process address business access class pass glass success canadas united need feed seed speed bed red indeed hundred sacred shed wed exceed proceed succeed bleed breed greed weed thing something anything nothing everything king ring spring string morning evening during wing sing bring building ceiling pricing wedding red embed aed'.split(
+  'news goods shorts jeans pants means savings customs clothes glasses species series physics economics mathematics maths politics arms spirits colons this his its is was has does us bus gas yes plus less always perhaps kubernetes redis postgres jenkins aws dns css js https sass os ios canvas atlas texas paris mars james windows airpods pandas lens tennis diabetes status virus campus bonus focus process address business access class pass glass success canadas united need feed seed speed bed red indeed hundred sacred shed wed exceed proceed succeed bleed breed greed weed thing something anything nothing everything king ring spring string morning evening during wing sing bring building ceiling pricing wedding red embed aed'.split(
     ' ',
   ),
 );
