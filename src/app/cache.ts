@@ -14,7 +14,8 @@ import type { PromptCacheUse } from '../pipeline/usage-meter.ts';
 import { WIRE_READERS } from '../providers/wire-readers.ts';
 import type { CacheOptions, CacheStores } from './cache-options.ts';
 import type { RedisCache } from './redis-cache.ts';
-import { SemanticParts, semanticSettings } from './semantic-cache.ts';
+import type { SemanticParts } from './semantic-cache.ts';
+import { semanticSettings } from './semantic-settings.ts';
 
 type CacheConfig = NonNullable<Config['cache']>;
 type ExactConfig = NonNullable<CacheConfig['exact']>;
@@ -31,7 +32,8 @@ export class CacheParts {
     readonly responses: MemoryCacheStore<CachedResponse>;
     readonly vectors: MemoryCacheStore<CachedVector>;
   };
-  readonly #semantic: SemanticParts;
+  /** Loaded only where it is used. */
+  #semantic: SemanticParts | undefined;
   #redis: RedisCache | undefined;
   #stores: CacheStores;
   #config: Config['cache'] = null;
@@ -47,7 +49,6 @@ export class CacheParts {
       responses: new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes),
       vectors: new MemoryCacheStore<CachedVector>(UNUSED, vectorBytes),
     };
-    this.#semantic = new SemanticParts(options);
     this.#stores = this.#memory;
   }
 
@@ -62,7 +63,11 @@ export class CacheParts {
   /** Connects to Redis where a configuration keeps entries there. Does not wait for the connection. */
   async prepare(config: Config): Promise<void> {
     this.#config = config.cache;
-    await this.#semantic.prepare(config);
+    if (config.cache?.semantic && !this.#semantic) {
+      const { SemanticParts } = await import('./semantic-cache.ts');
+      this.#semantic = new SemanticParts(this.#options);
+    }
+    await this.#semantic?.prepare(config);
     if (this.#redis || !usesRedis(config)) return;
     // Loaded only where it is used.
     const { createRedisCache } = await import('./redis-cache.ts');
@@ -80,7 +85,7 @@ export class CacheParts {
     );
     const shared = usesRedis(config) ? this.#redis : undefined;
     this.#stores = shared ? shared.stores : this.#memory;
-    const semantic = this.#semantic.services(config, shared?.semantic);
+    const semantic = this.#semantic?.services(config, shared?.semantic);
     if (!cache) return undefined;
     const usual = settingsOf(cache, null);
     const own = new Map(
@@ -96,7 +101,7 @@ export class CacheParts {
   /** Removes entries of all kinds. @returns how many, or with `dryRun` how many there are */
   async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
     const { responses, vectors } = this.#stores;
-    const similar = await this.#semantic.clear(filter, dryRun);
+    const similar = (await this.#semantic?.clear(filter, dryRun)) ?? 0;
     return similar + (await responses.clear(filter, dryRun)) + (await vectors.clear(filter, dryRun));
   }
 
@@ -113,7 +118,7 @@ export class CacheParts {
 
   /** @returns the measured shares of false hits of the semantic cache in this gateway */
   semanticStates(tenant: string | undefined): readonly PairState[] {
-    return this.#semantic.states(tenant);
+    return this.#semantic?.states(tenant) ?? [];
   }
 
   /** Counts what an attempt used the prompt cache of its provider for. */
@@ -128,7 +133,7 @@ export class CacheParts {
 
   /** Updates the gauges of what this process holds. */
   readGauges(): void {
-    this.#semantic.readGauges();
+    this.#semantic?.readGauges();
     const { entries: entryGauge, bytes: byteGauge } = this.#options.metrics.cache;
     for (const [kind, store] of [
       ['exact', this.#memory.responses] as const,
@@ -141,7 +146,7 @@ export class CacheParts {
   }
 
   async close(): Promise<void> {
-    await this.#semantic.close();
+    await this.#semantic?.close();
     await this.#redis?.close();
   }
 }

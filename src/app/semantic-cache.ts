@@ -1,6 +1,5 @@
 import { embeddingCall } from '../api/openai/embedding-call.ts';
 import { type CachedResponse, responseBytes } from '../cache/cache-entry.ts';
-import type { SemanticSettings } from '../cache/cache-settings.ts';
 import type { CacheFilter, CacheStore } from '../cache/cache-store.ts';
 import type { Embedder } from '../cache/embedders/embedder.ts';
 import { EmbedderFilesError, embedderFolder, loadEmbedder } from '../cache/embedders/embedder-files.ts';
@@ -16,8 +15,7 @@ import type { SemanticObserver, SemanticServices } from '../pipeline/cache-servi
 import type { CacheOptions } from './cache-options.ts';
 import { dataFolder } from './database-servers.ts';
 import { question } from './guardrails.ts';
-
-type SemanticConfig = NonNullable<NonNullable<Config['cache']>['semantic']>;
+import type { SemanticConfig } from './semantic-settings.ts';
 
 const UNUSED = { maxEntries: 1, maxBytes: 1 };
 const NO_VECTORS = { ...UNUSED, maxEntriesPerTenant: 1 };
@@ -134,31 +132,4 @@ function vectorLimits({ max_entries, max_entries_per_tenant, max_size }: Semanti
 function embeddingOf(model: string, text: string): EmbeddingCall {
   const json = { model, input: text };
   return embeddingCall({ text: JSON.stringify(json), json }, NO_HEADERS);
-}
-
-/** @param own what differs for a model */
-export function semanticSettings(
-  semantic: SemanticConfig,
-  own: {
-    readonly mode?: SemanticConfig['mode'] | undefined;
-    readonly threshold?: number | undefined;
-    readonly ttl?: number | undefined;
-  },
-): SemanticSettings {
-  const { judge, verify } = semantic;
-  return {
-    mode: own.mode ?? semantic.mode,
-    model: semantic.embedder ?? undefined,
-    threshold: own.threshold ?? semantic.threshold,
-    candidates: semantic.candidates,
-    ttlMs: own.ttl ?? semantic.ttl,
-    timeoutMs: semantic.timeout,
-    judge: judge ? { model: judge.model, share: judge.share, timeoutMs: judge.timeout } : undefined,
-    verify: {
-      share: verify.share,
-      maxShare: verify.max_false_hits,
-      minSamples: verify.min_samples,
-      pauseMs: verify.pause,
-    },
-  };
 }

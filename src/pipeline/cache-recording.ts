@@ -26,8 +26,8 @@ export interface RecordedCall {
   readonly controls: CacheControls;
   /** The request that made the upstream call. */
   readonly request: RequestContext;
-  /** Called with the entry when it is stored. */
-  readonly onStored?: ((entry: CacheEntry<CachedResponse>) => void) | undefined;
+  /** Called with the entry when it is stored. Never throws, and is not waited for. */
+  readonly onStored?: ((entry: CacheEntry<CachedResponse>) => Promise<void>) | undefined;
 }
 
 /** Called before the call is made: streams in a dialect that cannot be decoded are recorded as events. */
@@ -122,6 +122,6 @@ function store(
       },
     };
     responses.set(entry);
-    onStored?.(entry);
+    void onStored?.(entry);
   });
 }

@@ -11,7 +11,7 @@ import { costPico } from '../../metering/price.ts';
 import type { ModelRoute } from '../../routing/directory.ts';
 import { prepareRecording, type RecordingServices, recordResponse } from '../cache-recording.ts';
 import { CacheScopes } from '../cache-scope.ts';
-import type { CacheServices, CacheUse } from '../cache-services.ts';
+import type { CacheServices, CacheUse, SemanticServices } from '../cache-services.ts';
 import { replay } from '../cached-response.ts';
 import { CallLeases } from '../call-leases.ts';
 import { FlightTable } from '../flight-table.ts';
@@ -25,7 +25,7 @@ import {
 } from '../interceptor.ts';
 import type { InterceptorServices } from '../interceptor-services.ts';
 import type { RequestContext } from '../request-context.ts';
-import { SemanticLookup, type SemanticResult } from '../semantic-lookup.ts';
+import type { SemanticLookup, SemanticResult } from '../semantic-lookup.ts';
 import { settleAs } from '../settle-call.ts';
 
 /** Milliseconds that a refresh in the background may take. */
@@ -66,7 +66,8 @@ class CacheInterceptor implements Interceptor {
   readonly #flights: FlightTable;
   readonly #recording: RecordingServices;
   readonly #leases: CallLeases;
-  readonly #semantic: SemanticLookup | undefined;
+  /** Loaded with the first lookup. */
+  #semantic: Promise<SemanticLookup> | undefined;
   /** Keys that are refreshed in the background. */
   readonly #refreshing = new Set<string>();
 
@@ -79,7 +80,6 @@ class CacheInterceptor implements Interceptor {
     const { responses, readers } = cache;
     this.#leases = new CallLeases(responses, services.clock);
     const isDecodable = (dialect: string) => readers.has(dialect);
-    this.#semantic = cache.semantic && new SemanticLookup(services, cache, cache.semantic, this.#scopes);
     this.#recording = { clock: services.clock, responses, isDecodable };
   }
 
@@ -123,7 +123,8 @@ class CacheInterceptor implements Interceptor {
       const response = await this.#serve(entry, use, lookup);
       if (response) return response;
     }
-    const semantic = this.#semantic && (await this.#semantic.find(lookup));
+    const lookups = this.cache.semantic && (await this.#lookups(this.cache.semantic));
+    const semantic = await lookups?.find(lookup);
     const similar = semantic?.isServed ? await this.#serveSimilar(semantic, lookup) : undefined;
     if (similar) return similar;
     if (controls.mode === 'only') {
@@ -134,11 +135,19 @@ class CacheInterceptor implements Interceptor {
     return this.#fetch({ ...lookup, semantic }, spare);
   }
 
+  #lookups(semantic: SemanticServices): Promise<SemanticLookup> {
+    this.#semantic ??= import('../semantic-lookup.ts').then(
+      ({ SemanticLookup: Lookups }) => new Lookups(this.services, this.cache, semantic, this.#scopes),
+    );
+    return this.#semantic;
+  }
+
   /** Serves the response to a question that asks for the same. */
   async #serveSimilar(found: SemanticResult, lookup: Lookup): Promise<InferenceResponse | undefined> {
     const { match } = found;
     const response = match && (await this.#serve(match.entry, 'hit', lookup, 'semantic'));
-    if (response && this.#semantic?.isVerified(lookup)) {
+    const lookups = await this.#semantic;
+    if (response && lookups?.isVerified(lookup)) {
       this.#fetchInBackground({ ...lookup, semantic: found }, 'verify');
     }
     return response;
@@ -275,12 +284,12 @@ class CacheInterceptor implements Interceptor {
   }
 
   #record(response: InferenceResponse, lookup: Lookup, { request }: CallScope): InferenceResponse {
-    const semantic = this.#semantic;
+    const { semantic } = this.cache;
     const onStored =
       semantic &&
-      ((entry: Entry) => {
-        // Never throws, and no request waits for it.
-        void semantic.stored(lookup, lookup.semantic, entry);
+      (async (entry: Entry) => {
+        const lookups = await this.#lookups(semantic);
+        await lookups.stored(lookup, lookup.semantic, entry);
       });
     return recordResponse(response, { ...lookup, request, onStored }, this.#recording);
   }
