@@ -51,7 +51,11 @@ beforeAll(async () => {
       guardrails: [{ id: 'pii', kind: 'pii', on: ['input', 'output'], action: 'flag' }],
     }),
   });
-  await done(gateway, 'POST', '/tenants', { id: 'acme', tier: null, audit_requests: true });
+  await done(gateway, 'POST', '/tenants', {
+    ...{ id: 'acme', tier: null, audit_requests: true },
+    // Prompts and responses, sealed.
+    request_log: {},
+  });
   key = String((await done(gateway, 'POST', '/tenants/acme/keys', { name: 'app' })).key);
 }, 30_000);
 afterAll(async () => {
