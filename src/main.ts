@@ -10,6 +10,7 @@ import { addLogsCommand } from './cli/commands/logs.ts';
 import { addPeopleCommands } from './cli/commands/people.ts';
 import { addPluginCommands } from './cli/commands/plugins.ts';
 import { addReportCommands } from './cli/commands/reports.ts';
+import { addRequestCommands } from './cli/commands/requests.ts';
 import { addTenantCommands } from './cli/commands/tenants.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import type { ReplayOptions } from './cli/replay.ts';
@@ -136,6 +137,7 @@ function commands(setExit: (code: number) => void): Command {
   const tools: CommandTools = { stores: command, input: standardInput };
   addKeyCommands(program, tools);
   addTenantCommands(program, tools);
+  addRequestCommands(program, tools);
   addPeopleCommands(program, tools);
   addPluginCommands(program, { load: async () => (await loader())(), output, cwd, env, setExit });
   addReportCommands(program, tools);

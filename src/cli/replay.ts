@@ -1,5 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { anthropicMessagesDialect } from '../api/anthropic/dialect.ts';
+import { openAiChatDialect } from '../api/openai/chat/dialect.ts';
+import { openAiCompletionsDialect } from '../api/openai/completions/dialect.ts';
 import { offlineSnapshot } from '../app/offline-snapshot.ts';
 import type { GatewaySnapshot } from '../app/snapshot.ts';
 import type { Config } from '../config/schema.ts';
@@ -8,6 +11,7 @@ import { seeded } from '../core/random.ts';
 import { ModelData } from '../metering/model-data.ts';
 import {
   asLogged,
+  type LoggedPrompt,
   type LoggedRequest,
   type ReplayOutcome,
   replay,
@@ -43,8 +47,24 @@ export function loggedRequest(line: string): LoggedRequest | undefined {
     durationMs: Math.max(0, whole - number(queued_ms) - number(loading_ms)),
     inputTokens: asCount(record.input_tokens) ?? 0,
     outputTokens: asCount(record.output_tokens) ?? 0,
+    ...(isRecord(record.request) ? { prompt: promptOf(record.request, asString(record.route)) } : {}),
   };
 }
+
+/** A prompt of `weir requests export`, read by the dialect of its path. */
+function promptOf(
+  body: Readonly<Record<string, unknown>>,
+  route: string | undefined,
+): LoggedPrompt | undefined {
+  const dialect = DIALECTS.find(([path]) => path === route)?.[1];
+  return dialect && { text: JSON.stringify(body), view: () => dialect.requestView(body) };
+}
+
+const DIALECTS = [
+  ['/v1/chat/completions', openAiChatDialect],
+  ['/v1/completions', openAiCompletionsDialect],
+  ['/v1/messages', anthropicMessagesDialect],
+] as const;
 
 async function readLog(file: string): Promise<LoggedRequest[]> {
   const requests: LoggedRequest[] = [];
@@ -59,7 +79,7 @@ async function readLog(file: string): Promise<LoggedRequest[]> {
   }
   if (requests.length === 0) {
     throw new CommandError(
-      `${file} contains no successful request. Use a log that was written with log.format json and log.requests true.`,
+      `${file} contains no successful request. Use a log that was written with log.format json and log.requests true, or the output of \`weir requests export\`.`,
     );
   }
   return requests.sort((a, b) => a.at - b.at);

@@ -5,6 +5,7 @@ import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
 import type { Keys } from '../tenancy/keys.ts';
 import { NAME_RULE, personName, TENANT_ID, TENANT_ID_RULE, timeZone } from '../tenancy/names.ts';
+import { requestLogDocument } from '../tenancy/request-log-document.ts';
 import { BY_OPERATOR } from './operator.ts';
 import { CommandError, type StoreCommand, table } from './output.ts';
 import { assertTenant, withStores } from './stores.ts';
@@ -77,6 +78,7 @@ export interface UpdateTenantOptions {
   readonly status: string | undefined;
   readonly timeZone: string | undefined;
   readonly auditRequests?: string | undefined;
+  readonly requestLog?: string | undefined;
   readonly limit: readonly string[];
   readonly budget: readonly string[];
 }
@@ -94,20 +96,24 @@ export async function updateTenantCommand(
   if (name !== undefined && !personName.safeParse(name).success) {
     throw new CommandError(`A tenant's name ${NAME_RULE}.`);
   }
-  const { auditRequests } = options;
+  const { auditRequests, requestLog } = options;
   if (auditRequests !== undefined && auditRequests !== 'on' && auditRequests !== 'off') {
     throw new CommandError('--audit-requests must be on or off.');
+  }
+  if (requestLog !== undefined && requestLog !== 'on' && requestLog !== 'off') {
+    throw new CommandError('--request-log must be on or off.');
   }
   const limits = limitsFrom(options.limit, options.budget);
   const zone = options.timeZone === undefined ? undefined : zoneFrom(options.timeZone);
   const tier = options.tier === undefined ? undefined : tierFrom(options.tier, config);
-  if ([name, status, limits, zone, tier, auditRequests].every((value) => value === undefined)) {
+  if ([name, status, limits, zone, tier, auditRequests, requestLog].every((value) => value === undefined)) {
     throw new CommandError('Nothing to change: give at least one option.');
   }
   await withStores(config, env, output, async ({ tenants, access }) => {
     assertTenant(access, id);
     const { document } = await tenants.get(id);
-    const { audit_requests: before, ...kept } = document;
+    const { audit_requests: before, request_log: logBefore, ...kept } = document;
+    const log = requestLog === 'on' ? (logBefore ?? requestLogDocument.parse({})) : logBefore;
     const audits = auditRequests === undefined ? before : auditRequests === 'on';
     const changed = await tenants.update(
       id,
@@ -118,6 +124,7 @@ export async function updateTenantCommand(
         document: {
           ...kept,
           ...(audits && { audit_requests: true as const }),
+          ...(log && requestLog !== 'off' && { request_log: log }),
           limits: limits ?? document.limits,
           time_zone: zone ?? document.time_zone,
         },

@@ -18,6 +18,14 @@ export interface LoggedRequest {
   readonly durationMs: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Where the request was logged with its prompt. */
+  readonly prompt?: LoggedPrompt | undefined;
+}
+
+/** A logged prompt, as routing reads it. Its texts are redacted. */
+export interface LoggedPrompt {
+  readonly text: string;
+  readonly view: () => RequestView;
 }
 
 /** Totals of all requests under one routing policy. */
@@ -165,8 +173,8 @@ export function asLogged(
 
 /**
  * Routes logged requests again under another policy, with each target as fast as in the log. Attempts neither queue nor
- * fail: the result shows which targets get requests, the cost, and the attempts in flight. The log has no prompts, so
- * strategies that use prompts or sessions work without them.
+ * fail: the result shows which targets get requests, the cost, and the attempts in flight. Strategies that use prompts or
+ * sessions work without them where the requests have none.
  */
 export function replay(
   requests: readonly LoggedRequest[],
@@ -185,14 +193,14 @@ export function replay(
   const tally = new Tally();
   const endings = new Endings();
   for (const request of requests) {
-    const { at, tenant, model, inputTokens, outputTokens } = request;
+    const { at, tenant, model, inputTokens, outputTokens, prompt } = request;
     endings.until(at);
     const route = directory.resolve(model);
     const call = {
       operation: 'chat' as const,
-      view: () => withoutPrompt(outputTokens),
+      view: prompt?.view ?? (() => withoutPrompt(outputTokens)),
       headers: new Headers(),
-      text: ' '.repeat(Math.min(estimateLength(inputTokens), MAX_TEXT_LENGTH)),
+      text: prompt?.text ?? ' '.repeat(Math.min(estimateLength(inputTokens), MAX_TEXT_LENGTH)),
     };
     const plan = route && router.plan(route, new RequestFacts(call, tenant), at);
     const step = plan?.next(at, Number.POSITIVE_INFINITY);

@@ -25,7 +25,7 @@ const amount = z
   .transform((dollars) => Math.round(Number(dollars) * 1e12))
   .optional();
 
-const requestQuery = z.object({
+export const requestQuery = z.object({
   from: timeInput.optional().describe('Inclusive: requests that ended then or later. Default: a day ago.'),
   to: timeInput.optional().describe('Exclusive. Default: now.'),
   ...{ tenant: z.string().max(63).optional(), user: text, key: text, model: text, provider: text, tag: text },

@@ -20,6 +20,10 @@ export function addTenantCommands(program: Command, { stores }: CommandTools): v
     .option('--tier <tier>', 'the tier of its limits, or "none" for no limits')
     .option('--status <status>', 'active or suspended')
     .option('--time-zone <zone>', 'the zone of its days and months')
+    .option(
+      '--request-log <on|off>',
+      'whether its prompts and responses are kept, redacted and sealed, for 30 days',
+    )
     .option('--audit-requests <on|off>', 'whether each of its requests becomes an entry of its audit trail')
     .action(async (id: string, flags: UpdateTenantOptions) => {
       const { updateTenantCommand } = await import('../tenants.ts');
