@@ -11,6 +11,7 @@ const NOTHING: readonly string[] = [];
 /** How the cache took part in a request. */
 export type CacheUse = Pick<CacheTrace, 'status' | 'kind'>;
 
+/** @returns undefined for a request that the cache took no part in */
 export function cacheUseOf({ cache }: RequestContext): CacheUse | undefined {
   return cache && { status: cache.status, kind: cache.kind };
 }

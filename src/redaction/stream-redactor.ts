@@ -17,8 +17,6 @@ const KEY_END = 'PRIVATE KEY';
 const OPEN_IBAN = /(?:^|[^\p{L}\p{N}])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}$/u;
 /** Words that stand for `@` and `.` in an address. */
 const SPELLED = ['at', 'dot', '(at)', '(dot)', '[at]', '[dot]', '{at}', '{dot}', '<at>', '<dot>'];
-const NO_COUNTS: Redacted['counts'] = new Map();
-const EMPTY: Redacted = { text: '', counts: NO_COUNTS };
 
 /**
  * Redacts a text that arrives in pieces. The result is that of the whole text, wherever it was split: pieces are held back
@@ -53,10 +51,10 @@ export class StreamRedactor {
 
   /** @param cut index in the buffer; a finding that extends to it moves it before that finding */
   #take(cut: number): Redacted {
-    if (cut <= this.#sent) return EMPTY;
+    if (cut <= this.#sent) return { text: '', counts: new Map() };
     const isAll = cut === this.#buffer.length;
     const found = this.redactor.finder.find(this.#buffer);
-    if (found.length === 0) return { text: this.#advance(cut), counts: NO_COUNTS };
+    if (found.length === 0) return { text: this.#advance(cut), counts: new Map() };
     const findings = found
       .filter(({ end }) => end > this.#sent)
       .map((finding) => ({ ...finding, start: Math.max(finding.start, this.#sent) }));

@@ -72,6 +72,7 @@ export const isMain = ({ requests, outcome }: UsageEvent) => requests > 0 || out
 /** @returns milliseconds from the arrival of the request to its end, or those of its attempt where that is not known */
 export const durationOf = ({ main }: KeptRequest) => main.request?.durationMs ?? main.durationMs;
 
+/** Whether a request has all that a filter asks for. */
 export function matches(request: KeptRequest, filter: RequestFilter): boolean {
   const { main, attempts, costPico } = request;
   const is = (wanted: string | undefined, value: string | null | undefined) =>

@@ -1,4 +1,5 @@
 import { type InfiniteData, useInfiniteQuery } from '@tanstack/react-query';
+import { useCallback } from 'react';
 import { api, type Query } from './api.ts';
 
 /** A page of a list of the admin API. */
@@ -19,11 +20,7 @@ export interface PagedList<Row> {
 }
 
 /** Reads a list page by page as it is scrolled. @param path undefined reads nothing */
-export function usePaged<Row>(
-  path: string | undefined,
-  query: Query = {},
-  refetchMs?: number,
-): PagedList<Row> {
+export function usePaged<Row>(path: string | undefined, query: Query = {}): PagedList<Row> {
   const found = useInfiniteQuery<
     ListPage<Row>,
     Error,
@@ -37,14 +34,15 @@ export function usePaged<Row>(
     initialPageParam: undefined,
     getNextPageParam: (last) => last.next ?? undefined,
     enabled: path !== undefined,
-    ...(refetchMs === undefined ? {} : { refetchInterval: refetchMs }),
   });
+  const { refetch: read } = found;
+  const refetch = useCallback(() => void read(), [read]);
   return {
     rows: found.data?.pages.flatMap(({ data }) => data) ?? [],
     isLoading: found.isLoading,
     isLoadingMore: found.isFetchingNextPage,
     error: found.error,
-    refetch: () => void found.refetch(),
+    refetch,
     more: () => {
       if (found.hasNextPage && !found.isFetchingNextPage) void found.fetchNextPage();
     },

@@ -1,6 +1,8 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
 import { duration, money, percent, short } from '../lib/format.ts';
+import { useLive } from '../lib/live.ts';
 import {
   groupName,
   type MetricResult,
@@ -11,7 +13,7 @@ import {
 } from '../lib/metrics.ts';
 import { usePageSearch } from '../lib/search.ts';
 import { useSession } from '../lib/session.tsx';
-import { Chart, type Series } from '../ui/chart.tsx';
+import { Chart, type Series, Sparkline } from '../ui/chart.tsx';
 import { Empty, ErrorPanel, Skeleton } from '../ui/feedback.tsx';
 import { Page } from '../ui/page.tsx';
 import { RangePicker, useRange } from '../ui/range-picker.tsx';
@@ -41,6 +43,12 @@ export default function OverviewPage() {
   );
   const { data } = all;
   const isEmpty = data !== undefined && totalOf(data.total, 'requests') === 0;
+  const client = useQueryClient();
+  // Usage is stored within a second or two: the first request shows itself.
+  const showFirst = useCallback(() => {
+    if (isEmpty) setTimeout(() => void client.invalidateQueries({ queryKey: ['metrics'] }), 2_000);
+  }, [isEmpty, client]);
+  const live = useLive(true, tenant, showFirst);
   return (
     <Page
       title="Overview"
@@ -56,6 +64,7 @@ export default function OverviewPage() {
       ) : (
         <Tiles now={data} before={lastWeek.data} />
       )}
+      <Now seconds={live} />
       <WrongNow />
       {data && !isEmpty && (
         <div className="grid gap-3 xl:grid-cols-2">
@@ -78,6 +87,28 @@ export default function OverviewPage() {
         </div>
       )}
     </Page>
+  );
+}
+
+/** The last minute, second by second. */
+function Now({ seconds }: { readonly seconds: ReturnType<typeof useLive> }) {
+  if (seconds.length === 0) return null;
+  const sum = (of: (one: (typeof seconds)[number]) => number) =>
+    seconds.reduce((total, one) => total + of(one), 0);
+  return (
+    <section
+      className="rounded border border-line bg-panel px-3 py-2 flex flex-wrap gap-x-4 items-center"
+      aria-label="Last minute"
+    >
+      <span className="text-muted">Last {seconds.length} s</span>
+      <span>{(sum(({ requests }) => requests) / seconds.length).toFixed(1)} requests a second</span>
+      <span>{short(sum(({ errors }) => errors))} errors</span>
+      <span>{short(sum(({ output_tokens: tokens }) => tokens) / seconds.length)} tokens a second</span>
+      <span>{money(sum(({ cost }) => Number(cost)))}</span>
+      <span className="grow min-w-40">
+        <Sparkline values={seconds.map(({ requests }) => requests)} label="Requests of each second" />
+      </span>
+    </section>
   );
 }
 

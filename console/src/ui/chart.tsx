@@ -28,6 +28,13 @@ export interface ChartProps {
 
 const MAX_SERIES = 6;
 
+/** @returns the places of values without neighbours, which a line alone would not show */
+function isolated({ data }: uPlot, series: number): number[] {
+  const values = data[series] ?? [];
+  const isGap = (index: number) => values[index] === null || values[index] === undefined;
+  return [...values.keys()].filter((index) => !isGap(index) && isGap(index - 1) && isGap(index + 1));
+}
+
 /** Lines over time, with a table beside them for readers and copies. */
 export function Chart(props: ChartProps) {
   const { title, times, series, format, thresholds = [], onZoom, syncKey = 'page', height = 180 } = props;
@@ -88,7 +95,7 @@ export function Chart(props: ChartProps) {
             stroke,
             width: 1.5,
             spanGaps: false,
-            points: { size: 4 },
+            points: { show: true, size: 5, filter: isolated },
             value: (_: uPlot, value: number | null) => format(value),
           })),
         ],

@@ -1,87 +1,82 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { api } from '../../lib/api.ts';
-import { percent } from '../../lib/format.ts';
 import { useSession } from '../../lib/session.tsx';
-import { type LimitUse, limitText } from '../../lib/tenancy.ts';
-import { Badge, ErrorPanel, type Tone } from '../../ui/feedback.tsx';
+import { Badge, ErrorPanel } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
-import type { TargetState } from '../models/targets.tsx';
 
 interface Problem {
-  readonly id: string;
-  readonly tone: Tone;
-  readonly word: string;
-  readonly text: string;
-  readonly to: string;
-  readonly search: Readonly<Record<string, string>>;
+  readonly kind: 'target_unavailable' | 'target_slow' | 'engine' | 'storage' | 'losses' | 'limit';
+  readonly severity: 'failing' | 'warning';
+  readonly subject: string;
+  readonly message: string;
+  readonly tenant: string | null;
+  readonly details: Readonly<Record<string, string | number | null>>;
 }
 
-const NEAR = 0.8;
-const REFRESH_MS = 10_000;
+interface Overview {
+  readonly problems: readonly Problem[];
+  readonly incomplete: boolean;
+}
+
+/** The page that shows the cause; none for what only logs and runbooks explain. */
+const CAUSES: Readonly<
+  Record<Problem['kind'], { readonly to: string; readonly search: Record<string, string> } | undefined>
+> = {
+  target_unavailable: { to: '/models', search: { tab: 'targets' } },
+  target_slow: { to: '/models', search: { tab: 'targets' } },
+  engine: { to: '/models', search: { tab: 'engines' } },
+  limit: { to: '/tenants', search: { tab: 'limits' } },
+  storage: undefined,
+  losses: undefined,
+};
 
 /** What fails or will fail, the worst first, each with the page that shows its cause. */
 export function WrongNow() {
-  const { can, tenant } = useSession();
-  const seesTargets = can('platform:read');
-  const targets = useQuery({
-    queryKey: ['targets'],
-    queryFn: () => api.get<{ data: readonly TargetState[] }>('/admin/v1/targets'),
-    enabled: seesTargets,
-    refetchInterval: REFRESH_MS,
+  const { tenant, selectTenant } = useSession();
+  const { data, error, refetch } = useQuery({
+    queryKey: ['overview'],
+    queryFn: () => api.get<Overview>('/admin/v1/overview'),
+    refetchInterval: 10_000,
   });
-  const limits = useQuery({
-    queryKey: ['limits', tenant],
-    queryFn: () => api.get<{ data: readonly LimitUse[] }>(`/admin/v1/tenants/${tenant}/limits`),
-    enabled: tenant !== undefined,
-    refetchInterval: REFRESH_MS,
-  });
-  const problems = [...targetProblems(targets.data?.data ?? []), ...limitProblems(limits.data?.data ?? [])];
-  const error = targets.error ?? limits.error;
+  const problems =
+    data?.problems.filter((one) => tenant === undefined || one.tenant === null || one.tenant === tenant) ??
+    [];
   return (
     <Panel title="Wrong now">
-      {error && <ErrorPanel what="The state could not be read" error={error} />}
-      {!error && problems.length === 0 && (
-        <p>
-          Nothing is wrong: {seesTargets ? 'every target accepts requests' : 'no limit is near'}
-          {tenant !== undefined && seesTargets ? ', and no limit is near' : ''}.
-        </p>
+      {error && <ErrorPanel what="The state could not be read" error={error} retry={() => void refetch()} />}
+      {data && problems.length === 0 && (
+        <p>Nothing is wrong: targets accept requests, no limit is near, and nothing was lost.</p>
       )}
       <ul className="flex flex-col gap-1">
-        {problems.map(({ id, tone, word, text, to, search }) => (
-          <li key={id} className="flex flex-wrap items-center gap-2">
-            <Badge tone={tone}>{word}</Badge>
-            <span className="grow min-w-0">{text}</span>
-            <Link to={to} search={search} className="underline text-accent">
-              Show
-            </Link>
-          </li>
-        ))}
+        {problems.map((problem) => {
+          const { kind, severity, subject, message, tenant: of, details } = problem;
+          const cause = CAUSES[kind];
+          const target = kind === 'target_unavailable' || kind === 'target_slow' ? { target: subject } : {};
+          return (
+            <li key={`${kind} ${of} ${subject} ${message}`} className="flex flex-wrap items-center gap-2">
+              <Badge tone={severity === 'failing' ? 'bad' : 'warn'}>{severity}</Badge>
+              <span className="grow min-w-0">
+                {message}
+                {typeof details.last_failure === 'string' && (
+                  <span className="text-muted"> {details.last_failure}</span>
+                )}
+              </span>
+              {cause && (
+                <Link
+                  to={cause.to}
+                  search={{ ...cause.search, ...target }}
+                  onClick={() => of !== null && selectTenant(of)}
+                  className="underline text-accent"
+                >
+                  Show
+                </Link>
+              )}
+            </li>
+          );
+        })}
       </ul>
+      {data?.incomplete && <p className="text-muted">There is more than is shown.</p>}
     </Panel>
   );
-}
-
-function targetProblems(targets: readonly TargetState[]): Problem[] {
-  return targets
-    .filter(({ available, override }) => !available && override !== 'disable' && override !== 'drain')
-    .map(({ provider, model, key, unavailable_because: because, last_failure: failure }) => ({
-      ...{ id: `${provider}/${model}/${key}`, tone: 'bad', word: 'failing', to: '/models' },
-      search: { tab: 'targets', target: `${provider}/${model}` },
-      text: `${provider}/${model} accepts no requests: ${because ?? 'unknown'}${failure ? `; last: ${failure.message}` : ''}`,
-    }));
-}
-
-function limitProblems(limits: readonly LimitUse[]): Problem[] {
-  return limits
-    .filter(({ used, max, mode }) => mode === 'enforce' && used !== null && Number(max) > 0)
-    .map((limit) => ({ ...limit, share: Number(limit.used) / Number(limit.max) }))
-    .filter(({ share }) => share >= NEAR)
-    .sort((a, b) => b.share - a.share)
-    .map(({ scope, subject, subject_id, of, per, max, share }) => ({
-      ...{ id: `${scope} ${subject_id} ${of} ${per}`, to: '/tenants', search: { tab: 'limits' } },
-      tone: share >= 1 ? 'bad' : 'warn',
-      word: share >= 1 ? 'used up' : 'near',
-      text: `${scope} ${subject}: ${percent(share)} of ${limitText({ of, per, max })} used`,
-    }));
 }
