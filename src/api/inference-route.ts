@@ -198,7 +198,7 @@ class InferenceRoute {
       requests.add(request, endedAt, clock.wallTime());
       rejected?.add(request, endedAt);
       live.completed(request, endedAt, clock.wallTime());
-      if (request.audit) auditor.completed(request, outcome, endedAt);
+      if (request.audit || request.guardrails?.blocked) auditor.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));
     return request;

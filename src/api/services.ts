@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
+import type { GuardrailSets } from '../guardrails/guardrail-sets.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { AddressSubjects } from '../limits/address-subjects.ts';
@@ -35,6 +36,7 @@ import type { SimulatorAccess } from './simulator-access.ts';
 export interface ApiSnapshot extends InferenceSnapshot {
   /** The interceptor chain. */
   readonly chain: Next;
+  readonly guardrails: GuardrailSets;
   readonly prices: Prices;
   /** Bytes. */
   readonly bodyLimit: number;

@@ -1,10 +1,12 @@
 import type { Config } from '../config/schema.ts';
+import type { GuardrailSets } from '../guardrails/guardrail-sets.ts';
 import type { Next } from '../pipeline/interceptor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
 /** A snapshot that serves requests. */
 export interface ServingSnapshot extends GatewaySnapshot {
   readonly chain: Next;
+  readonly guardrails: GuardrailSets;
 }
 
 /** The active configuration and the snapshot built from it. A reload replaces both. */

@@ -3,6 +3,7 @@ import { configRoutes } from '../api/admin/config.ts';
 import { addDryRunRoute } from '../api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
+import { guardrailRoutes } from '../api/admin/guardrails.ts';
 import { keyRoutes } from '../api/admin/keys.ts';
 import { addLiveRoute } from '../api/admin/live.ts';
 import { memberRoutes } from '../api/admin/members.ts';
@@ -36,6 +37,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...overviewRoutes(admin),
     ...requestLogRoutes(admin),
     ...cacheRoutes(admin),
+    ...guardrailRoutes(admin),
     ...configRoutes(admin),
   ];
 }

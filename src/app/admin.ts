@@ -3,6 +3,7 @@ import type { AdminServices } from '../api/admin/services.ts';
 import type { CacheOperations } from '../api/cache.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
+import { GatewayError } from '../core/errors.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
@@ -58,6 +59,16 @@ export function createAdminServices(
       // A limit that is new starts from what was used in its period.
       await reconciler.seed(tenant, [ownerLimits(owner, documents)]);
       await assertBudgetsNotSpent(limiter, owner, documents);
+    },
+    assertGuardrails: async (documents) => {
+      if (!documents || documents.length === 0) return;
+      await services
+        .snapshot()
+        .guardrails.compile(documents, 'tenant')
+        .catch((error: unknown) => {
+          const reason = error instanceof Error ? error.message : String(error);
+          throw new GatewayError('invalid_request', reason, { param: 'guardrails' });
+        });
     },
     newId: stores.sources.newId,
   };

@@ -3,6 +3,7 @@ import type { Transport } from '../core/transport.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import { FailoverExecutor } from '../dispatch/failover-executor.ts';
 import { GuardedMediaFetcher } from '../dispatch/media.ts';
+import type { GuardrailSets } from '../guardrails/guardrail-sets.ts';
 import { ContextWindows } from '../metering/context-window.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -36,7 +37,10 @@ export interface ChainParts {
 }
 
 /** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
-export async function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Promise<Next> {
+export async function createChain(
+  snapshot: GatewaySnapshot,
+  parts: ChainParts,
+): Promise<{ readonly chain: Next; readonly guardrails: GuardrailSets }> {
   const { clock, recorder, usage, tokenizer } = parts;
   const { router, useEstimates, directory, limits, config, promptCaching } = snapshot;
   const executor = new FailoverExecutor({
@@ -66,5 +70,5 @@ export async function createChain(snapshot: GatewaySnapshot, parts: ChainParts):
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;
   const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);
-  return composeChain(interceptors, executor.dispatch);
+  return { chain: composeChain(interceptors, executor.dispatch), guardrails: services.guardrails.sets };
 }

@@ -240,7 +240,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const prepared = await plugins.prepare(next);
     const build = async () => {
       const built = await buildSnapshot(next, snapshotOptions);
-      return { ...built, chain: await createChain(built, { ...chainParts, plugins: prepared.hosts }) };
+      return { ...built, ...(await createChain(built, { ...chainParts, plugins: prepared.hosts })) };
     };
     const snapshot = await build().catch(async (error: unknown) => {
       await prepared.discard();

@@ -35,7 +35,7 @@ import {
 } from './settings.ts';
 
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
-export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain'> {
+export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain' | 'guardrails'> {
   readonly config: Config;
   readonly promptCaching: PromptCaching;
   readonly cors: CorsRules;

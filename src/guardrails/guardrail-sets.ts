@@ -19,7 +19,8 @@ export class GuardrailSets {
 
   constructor(
     readonly ofGateway: readonly Guardrail[],
-    private readonly compile: CompileGuardrails,
+    /** @throws Error for documents of which no guardrail can be made */
+    readonly compile: CompileGuardrails,
   ) {}
 
   /** Whether a principal may have guardrails; costs no more than the question. */

@@ -4,6 +4,7 @@ import { dollarsOfPico } from '../metering/price.ts';
 import type { Prices } from '../metering/prices.ts';
 import type { Target } from '../providers/types.ts';
 import type { SemanticTrace } from './cache-trace.ts';
+import type { GuardrailCheck } from './guardrail-run.ts';
 import type { RequestRecord } from './request-record.ts';
 
 const ms = (from: number, to: number | undefined) =>
@@ -31,6 +32,9 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
     outcome: outcome?.kind ?? 'answering',
     ...(outcome?.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
     variant: record.variant,
+    ...(record.checks.length > 0
+      ? { checks: record.checks.map((check) => explainCheck(check, startedAt)) }
+      : {}),
     ...(record.semantic ? { semantic_cache: explainSemantic(record.semantic) } : {}),
     queued_ms: ms(0, record.queuedMs),
     loading_ms: ms(0, record.loadingMs),
@@ -107,3 +111,7 @@ function explainSemantic({ result, similarity, requestId, reason, detail }: Sema
 }
 
 export type Explanation = ReturnType<typeof explain>;
+
+function explainCheck({ startedAt, durationMs, ...check }: GuardrailCheck, from: number) {
+  return { ...check, at_ms: ms(from, startedAt), duration_ms: ms(0, durationMs) };
+}

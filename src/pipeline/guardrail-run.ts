@@ -4,6 +4,7 @@ import {
   type GuardrailAction,
   GuardrailFailure,
   type GuardrailFailureReason,
+  type GuardrailLevel,
   type GuardrailStage,
   type Verdict,
 } from '../guardrails/guardrail.ts';
@@ -26,8 +27,6 @@ export interface GuardrailObserver {
     durationMs: number,
   ): void;
   guardrailFailed(guardrail: string, reason: GuardrailFailureReason, error: unknown): void;
-  /** Called once for a request that a guardrail blocked, or the response of which it ended. */
-  guardrailBlocked(run: GuardrailRun, result: GuardrailResult): void;
 }
 
 /** The result of one guardrail at one stage of a request. */
@@ -41,6 +40,21 @@ export interface GuardrailResult {
   /** Monotonic milliseconds of the first check. */
   readonly startedAt: number;
   /** Milliseconds of its checks, without those of streams. */
+  readonly durationMs: number;
+}
+
+/** A result as plain data, for explanations. */
+export interface GuardrailCheck {
+  readonly guardrail: string;
+  readonly version: string;
+  readonly level: GuardrailLevel;
+  readonly direction: GuardrailStage;
+  readonly outcome: GuardrailOutcome;
+  readonly score: number;
+  /** Number of findings by kind. */
+  readonly findings: Readonly<Record<string, number>>;
+  /** Monotonic milliseconds of the first check. */
+  readonly startedAt: number;
   readonly durationMs: number;
 }
 
@@ -112,7 +126,14 @@ export class GuardrailRun {
     for (const { guardrail, stage, outcome, durationMs } of this.#results) {
       this.observer.guardrailEnded(guardrail.id, stage, outcome, durationMs);
     }
-    if (this.#blocked) this.observer.guardrailBlocked(this, this.#blocked);
+  }
+
+  /** The results in their order, as plain data. */
+  get checks(): readonly GuardrailCheck[] {
+    return this.#results.map(({ guardrail, stage, outcome, score, counts, startedAt, durationMs }) => ({
+      ...{ guardrail: guardrail.id, version: guardrail.policy.version, level: guardrail.policy.level },
+      ...{ direction: stage, outcome, score, findings: Object.fromEntries(counts), startedAt, durationMs },
+    }));
   }
 
   /** For the log, such as `pii input redact email 2`. */

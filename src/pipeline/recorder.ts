@@ -107,10 +107,6 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     this.log.logger.warn({ guardrail, reason, err: error }, 'guardrail check failed');
   }
 
-  guardrailBlocked(): void {
-    // Counted with the results.
-  }
-
   mirrorSkipped(model: string, mirror: string): void {
     this.metrics.experiments.mirrorRequests.labels(model, mirror, 'skipped').inc();
   }

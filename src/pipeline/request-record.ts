@@ -3,10 +3,12 @@ import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { DecisionFacts } from '../routing/routing-decision.ts';
 import type { CacheTrace, SemanticTrace } from './cache-trace.ts';
+import type { GuardrailCheck } from './guardrail-run.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
 const NO_MODELS: readonly RefusedModel[] = [];
 const NOTHING: readonly string[] = [];
+const NO_CHECKS: readonly GuardrailCheck[] = [];
 
 /** How the cache took part in a request. */
 export type CacheUse = Pick<CacheTrace, 'status' | 'kind'>;
@@ -27,6 +29,8 @@ export interface RequestRecord {
   readonly cache: CacheUse | undefined;
   /** What guardrails found and did, in words. */
   readonly guardrails: readonly string[];
+  /** What each guardrail decided, in their order. */
+  readonly checks: readonly GuardrailCheck[];
   readonly model: string | undefined;
   readonly route: string;
   readonly stream: boolean;
@@ -70,6 +74,7 @@ export function recordOf(request: RequestContext, now: number, wallTime: number)
     traceId: request.trace?.traceId,
     cache: cacheUseOf(request),
     guardrails: request.guardrails?.summary ?? NOTHING,
+    checks: request.guardrails?.checks ?? NO_CHECKS,
     model: controls.model,
     route: identity.route,
     stream: controls.stream,

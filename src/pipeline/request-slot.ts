@@ -80,7 +80,7 @@ export class RequestSlot {
     if (request.semantic !== undefined) return false;
     if (outcome?.kind !== 'done' || !plan || !attempt || !decision || !read) return false;
     if (attempts.length > 1 || plan.decisions.length > 1 || read.exclusion !== undefined) return false;
-    if (request.guardrails && request.guardrails.summary.length > 0) return false;
+    if (request.guardrails && request.guardrails.results.length > 0) return false;
     if (isSpecial(attempt) || attempt.usage !== total.usage) return false;
     // Settlement sets it; where tokens are counted first, it does so later, with the usage.
     if (attempt.costPico === undefined || (modelScope && modelScope.refused.length > 0)) return false;
@@ -142,6 +142,7 @@ export class RequestSlot {
       traceId: this.#traceId,
       cache: this.#cacheStatus && { status: this.#cacheStatus, kind: this.#cacheKind },
       guardrails: [],
+      checks: [],
       model: this.#model,
       route: this.#route,
       stream: this.#stream,

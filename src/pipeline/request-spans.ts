@@ -60,6 +60,19 @@ export function spansOf(
       spans.push(internal('queue', firstAttemptAt - loadingMs - queuedMs, firstAttemptAt - loadingMs));
     if (loadingMs > 0) spans.push(internal('engine start', firstAttemptAt - loadingMs, firstAttemptAt));
   }
+  for (const { guardrail, version, direction, outcome, score, findings, startedAt: at, durationMs } of request
+    .guardrails?.checks ?? []) {
+    spans.push(
+      internal(`guardrail ${guardrail}`, at, Math.min(at + durationMs, endedAt), {
+        'weir.guardrail.id': guardrail,
+        'weir.guardrail.version': version,
+        'weir.guardrail.direction': direction,
+        'weir.guardrail.outcome': outcome,
+        'weir.guardrail.score': score,
+        'weir.guardrail.findings': Object.entries(findings).map(([kind, count]) => `${kind} ${count}`),
+      }),
+    );
+  }
   for (const [index, attempt] of routing.attempts.entries()) {
     spans.push({
       ...child,

@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import { NestedMap } from '../core/nested-map.ts';
-import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
+import { DEFAULT_TENANT, type GuardrailDocuments, type Principal } from '../core/principal.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
@@ -338,6 +338,7 @@ export class AccessList {
       auditsRequests: tenant?.document.audit_requests ?? false,
       logsRequests: tenant?.document.request_log !== undefined,
       cache: cachePolicyOf(tenant?.document.cache),
+      guardrails: guardrailsOf(tenant?.document.guardrails, document.scopes.guardrails),
       tagLimits: ofTenant?.tags,
     };
   }
@@ -484,4 +485,11 @@ function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, Subject
       },
     ]),
   );
+}
+
+function guardrailsOf(
+  tenant: GuardrailDocuments['tenant'],
+  key: GuardrailDocuments['key'],
+): GuardrailDocuments | undefined {
+  return tenant?.length || key?.length ? { tenant, key } : undefined;
 }

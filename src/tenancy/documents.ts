@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Limit } from '../core/limit.ts';
 import { limitList, limitOf } from '../core/limit-schema.ts';
 import { cachePolicyDocument } from './cache-policy-document.ts';
+import { storedGuardrails } from './guardrail-documents.ts';
 import { ROLES } from './permissions.ts';
 import { requestLogDocument } from './request-log-document.ts';
 import { retentionDocument } from './retention.ts';
@@ -13,6 +14,7 @@ export const scopesDocument = z.strictObject({
   endpoints: z.array(z.string()).optional(),
   addresses: z.array(z.string()).optional(),
   max_output_tokens: z.int().min(1).optional(),
+  guardrails: storedGuardrails.optional(),
 });
 export type ScopesDocument = z.infer<typeof scopesDocument>;
 
@@ -31,6 +33,8 @@ export const tenantDocument = z.strictObject({
   /** Each inference request is an entry of the audit trail. */
   audit_requests: z.literal(true).optional(),
   cache: cachePolicyDocument.optional(),
+  /** Guardrails that hold for its requests, in addition to those of the gateway. */
+  guardrails: storedGuardrails.optional(),
   /** Absent where prompts and responses are not logged. */
   request_log: requestLogDocument.optional(),
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../core/errors.ts';
 import { type LimitDocument, nanoOfAmount } from '../core/limit-schema.ts';
 import { isRangeWithin } from './address-scope.ts';
@@ -31,6 +32,7 @@ export function assertNotLoosened(before: KeyRestrictions, after: KeyRestriction
       `the limit of ${most} output tokens would be removed or raised`,
     );
   }
+  assertGuardrails(before.scopes.guardrails, after.scopes.guardrails);
   assertScope('endpoints', before.scopes.endpoints, endpoints, isPatternWithin);
   // A key without this scope may call every endpoint but the admin API.
   if (!before.scopes.endpoints && endpoints?.some(reachesAdminApi)) {
@@ -54,6 +56,17 @@ export function assertWithinCreator(creator: KeyRestrictions, wanted: KeyRestric
 function assertExpiry(before: number | null, after: number | null): void {
   if (before === null || (after !== null && after <= before)) return;
   throw loosened('expires_at', 'the key would be valid longer');
+}
+
+/** A guardrail can be added. One that is there stays as it is. */
+function assertGuardrails(
+  before: ScopesDocument['guardrails'] = [],
+  after: ScopesDocument['guardrails'] = [],
+): void {
+  const removed = before.find((one) => !after.some((other) => isDeepStrictEqual(one, other)));
+  if (removed) {
+    throw loosened('scopes.guardrails', `the guardrail "${String(removed.id)}" would be removed or changed`);
+  }
 }
 
 function assertLimits(before: readonly LimitDocument[], after: readonly LimitDocument[]): void {

@@ -182,3 +182,49 @@ test('personal data in names, files, descriptions of tools and schemas of SQL do
   expect(all).toContain("DEFAULT '[EMAIL]'");
   expect(all).toContain(Buffer.from('mail [EMAIL]').toString('base64'));
 }, 30_000);
+
+describe('a response schema', () => {
+  const rules = {
+    response_schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+  };
+  const house = { id: 'house', kind: 'rules', on: ['output'], action: 'block', rules };
+  const repairs = (text: string) => text.includes('does not match the required JSON schema');
+
+  test('is repaired once, in plain and streamed responses of every dialect', async () => {
+    const { gateway, mock } = await start([house]);
+    mock.respondAlways((request) => {
+      const text = repairs(request.text()) ? '{"city":"Basel"}' : 'The city is Basel.';
+      return request.text().includes('"stream":true') ? eventStream(streamPieces(...text)) : completion(text);
+    });
+    const openai = gateway.openai();
+    const messages = [{ role: 'user' as const, content: 'Which city?' }];
+    const plain = await openai.chat.completions.create({ model: 'chat', messages });
+    expect(plain.choices[0]?.message.content).toBe('{"city":"Basel"}');
+    const streamed = await openai.chat.completions.stream({ model: 'chat', messages }).finalChatCompletion();
+    expect(streamed.choices[0]?.message.content).toBe('{"city":"Basel"}');
+    expect((await openai.responses.create({ model: 'chat', input: 'Which city?' })).output_text).toBe(
+      '{"city":"Basel"}',
+    );
+    expect(mock.requests.filter((request) => repairs(request.text()))).toHaveLength(3);
+  }, 30_000);
+
+  test('that no repair helps blocks the response, and valid responses pass as they are', async () => {
+    const { gateway, mock } = await start([house]);
+    mock.respondAlways((request) =>
+      request.text().includes('"stream":true') ? eventStream(streamPieces('no')) : completion('no'),
+    );
+    const openai = gateway.openai();
+    const messages = [{ role: 'user' as const, content: 'Which city?' }];
+    const plain = await openai.chat.completions.create({ model: 'chat', messages });
+    expect(plain.choices[0]?.finish_reason).toBe('content_filter');
+    const streamed = await openai.chat.completions.stream({ model: 'chat', messages }).finalChatCompletion();
+    expect([streamed.choices[0]?.finish_reason, streamed.choices[0]?.message.content ?? '']).toEqual([
+      'content_filter',
+      '',
+    ]);
+    expect(mock.requests.filter(({ method }) => method === 'POST')).toHaveLength(4);
+    mock.respondAlways(completion('{"city":"Bern"}'));
+    const valid = await openai.chat.completions.create({ model: 'chat', messages });
+    expect(valid.choices[0]?.message.content).toBe('{"city":"Bern"}');
+  }, 30_000);
+});

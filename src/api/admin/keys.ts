@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { type Actor, assertAllowed, isAllowed } from '../../tenancy/actor.ts';
 import { isAddressRange } from '../../tenancy/address-scope.ts';
+import { guardrailDocuments } from '../../tenancy/guardrail-documents.ts';
 import type { ApiKey, KeyChange, NewKey } from '../../tenancy/keys.ts';
 import { personName } from '../../tenancy/names.ts';
 import { cursorOf, listOf, page, paging, time, timeCursor, timeInput, timeOrNull } from './paging.ts';
@@ -49,6 +50,11 @@ const scopes = z
       .min(1)
       .optional()
       .describe('The most output tokens of one request. A request for more gets fewer, with a warning.'),
+    guardrails: guardrailDocuments
+      .optional()
+      .describe(
+        'Guardrails that hold for its requests, in addition to those of its tenant and of the gateway.',
+      ),
   })
   .meta({ id: 'KeyScopes', example: { models: ['gpt-4o-mini'], addresses: ['10.0.0.0/8'] } });
 
@@ -231,6 +237,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
           scopes: body.scopes ?? {},
           limits: body.limits ?? [],
         };
+        await services.assertGuardrails(body.scopes?.guardrails);
         const { key, secret } = await keys.create(scope, wanted, by);
         return { body: { ...show(key), key: secret }, version: key.version };
       },
@@ -267,6 +274,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
         assertMayHold(call, key.member);
         assertFuture(body.expires_at);
         if (body.limits) await services.assertBudgets(scope, `key/${key.id}`, body.limits);
+        await services.assertGuardrails(body.scopes?.guardrails);
         const change: KeyChange = {
           ...(body.name === undefined ? {} : { name: body.name }),
           ...(body.scopes === undefined ? {} : { scopes: body.scopes }),

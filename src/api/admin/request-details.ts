@@ -46,6 +46,10 @@ export const requestDetails = z
     attempts: z.array(z.looseObject({ provider: z.string(), model: z.string() })),
     cache: z.object({ status: z.string(), kind: z.string().nullable() }).nullable().optional(),
     guardrails: z.array(z.string()).readonly().optional().describe('What guardrails found and did.'),
+    checks: z
+      .array(z.looseObject({ guardrail: z.string(), version: z.string(), outcome: z.string() }))
+      .optional()
+      .describe('What each guardrail decided, in their order, with its score, findings and time.'),
     messages: loggedMessages
       .nullable()
       .describe('What was sent and received; null where the tenant has no request log.'),
@@ -104,6 +108,7 @@ export class RequestDetails {
       attempts: requestDetails.shape.attempts.parse(explanation.attempts),
       looks: requestDetails.shape.looks.parse(explanation.looks),
       not_allowed: requestDetails.shape.not_allowed.parse(explanation.not_allowed),
+      checks: requestDetails.shape.checks.parse(explanation.checks),
       messages: messagesOf(logged),
       price: kept?.attempts.includes(kept.main) ? this.#linesOf(summary.tenant, kept.main) : [],
     };

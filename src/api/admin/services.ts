@@ -59,7 +59,7 @@ export interface AdminServices {
   };
   /** The last requests of this process. */
   readonly recent: Pick<RequestLog, 'find'>;
-  readonly snapshot: () => Pick<ApiSnapshot, 'prices' | 'providers' | 'directory'>;
+  readonly snapshot: () => Pick<ApiSnapshot, 'prices' | 'providers' | 'directory' | 'guardrails'>;
   readonly limiter: Limiter;
   readonly cache: CacheOperations;
   readonly config: ConfigOperations;
@@ -83,6 +83,8 @@ export interface AdminServices {
     subject: string,
     limits: readonly LimitDocument[],
   ): Promise<void>;
+  /** @throws GatewayError `invalid_request` for guardrails that cannot be made, such as for a pattern that is too large */
+  assertGuardrails(documents: readonly Readonly<Record<string, unknown>>[] | null | undefined): Promise<void>;
   /** A new id, such as `svc_...` for `svc`. */
   newId(prefix: string): string;
 }

@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { type LimitDocument, limitList } from '../../core/limit-schema.ts';
 import { assertAllowed } from '../../tenancy/actor.ts';
 import { cachePolicyDocument } from '../../tenancy/cache-policy-document.ts';
+import { guardrailDocuments } from '../../tenancy/guardrail-documents.ts';
 import { personName, tag, tenantId, timeZone } from '../../tenancy/names.ts';
 import { requestLogDocument } from '../../tenancy/request-log-document.ts';
 import { retentionDocument } from '../../tenancy/retention.ts';
@@ -47,6 +48,12 @@ const auditRequests = z
     'Each inference request becomes an entry of the audit trail, with its result and SHA-256 digests of what was sent and received. Only platform administrators can end it.',
   );
 
+const guardrails = guardrailDocuments
+  .describe(
+    'Guardrails that hold for its requests, in addition to those of the gateway, which they cannot change.',
+  )
+  .meta({ example: [{ id: 'pii', kind: 'pii', action: 'redact' }] });
+
 const cachePolicy = cachePolicyDocument
   .nullable()
   .describe('What its requests may ask of the cache; null for everything.')
@@ -75,6 +82,9 @@ export const tenantObject = z
     response_metadata: responseMetadata,
     audit_requests: auditRequests,
     cache: cachePolicy,
+    guardrails: z
+      .array(z.looseObject({}))
+      .describe('Guardrails of its requests, in addition to those of the gateway.'),
     request_log: requestLog,
     created_at: z.string(),
     updated_at: z.string(),
@@ -100,6 +110,7 @@ const createBody = z
     response_metadata: responseMetadata.optional(),
     audit_requests: auditRequests.optional(),
     cache: cachePolicy.optional(),
+    guardrails: guardrails.optional(),
     request_log: requestLog.optional(),
   })
   .meta({
@@ -121,6 +132,7 @@ const updateBody = z
     response_metadata: responseMetadata.optional(),
     audit_requests: auditRequests.optional(),
     cache: cachePolicy.optional(),
+    guardrails: guardrails.optional(),
     request_log: requestLog.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
@@ -141,6 +153,7 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     response_metadata: document.response_metadata ?? false,
     audit_requests: document.audit_requests ?? false,
     cache: document.cache ?? null,
+    guardrails: document.guardrails ?? [],
     request_log: document.request_log ?? null,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
@@ -197,6 +210,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         const chosen = body.tier === undefined ? services.defaultTier() : body.tier;
         if (chosen !== null) assertOneOf(chosen, services.tiers(), 'tier');
         if (body.server !== undefined) assertOneOf(body.server, services.servers(), 'server');
+        await services.assertGuardrails(body.guardrails);
         const tenant = await tenants.create(
           {
             id: body.id,
@@ -212,6 +226,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               ...outputSettings(body.max_output_tokens, body.response_metadata),
               ...(body.audit_requests && { audit_requests: true as const }),
               ...(body.cache && { cache: body.cache }),
+              ...(body.guardrails?.length ? { guardrails: body.guardrails } : {}),
               ...(body.request_log && { request_log: body.request_log }),
             },
           },
@@ -255,6 +270,8 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         const { document } = await tenants.get(scope.tenant);
         const kept = wantedRetention === undefined ? document.retention : wantedRetention;
         const cache = body.cache === undefined ? document.cache : body.cache;
+        const added = body.guardrails ?? document.guardrails;
+        await services.assertGuardrails(body.guardrails);
         const logs = body.request_log === undefined ? document.request_log : body.request_log;
         const audits = body.audit_requests ?? document.audit_requests;
         // What has to be on record is not the tenant's to decide.
@@ -281,6 +298,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               ),
               ...(audits && { audit_requests: true as const }),
               ...(cache && { cache }),
+              ...(added?.length ? { guardrails: added } : {}),
               ...(logs && { request_log: logs }),
             },
           },

@@ -7,6 +7,13 @@ import { Pseudonyms } from '../../redaction/pseudonyms.ts';
 import { askModel } from '../ask-model.ts';
 import { sortGuardrails } from '../guardrail-check.ts';
 import { RemoteGuardrailStream } from '../guardrail-remote-stream.ts';
+import {
+  type AskAgain,
+  checkWhole,
+  type WholeCheck,
+  WholeResponseStream,
+  wholeCheckers,
+} from '../guardrail-repair.ts';
 import { type CheckedRequest, checkRequest } from '../guardrail-request.ts';
 import { checkResult } from '../guardrail-response.ts';
 import { GuardrailRun, HEADER } from '../guardrail-run.ts';
@@ -63,7 +70,17 @@ class GuardrailInterceptor implements Interceptor {
     this.#requireMode(request, list);
     const header = announce(request, run, undefined);
     const response = await respond(checked, scope, next);
-    return this.#checkResponse(response, call, scope, run, header);
+    const whole = wholeCheckers(sortGuardrails(list, 'output').text);
+    const checkedWhole =
+      whole.length === 0
+        ? response
+        : await this.#checkWhole(response, {
+            guardrails: whole,
+            run,
+            call: checked.call,
+            ask: this.#askAgain(scope, next),
+          });
+    return this.#checkResponse(checkedWhole, call, scope, run, header);
   }
 
   async #listOf(
@@ -99,6 +116,40 @@ class GuardrailInterceptor implements Interceptor {
       ({ changesResponses, policy }) => changesResponses || policy.fail === 'closed',
     );
     routing.requireStreamMode(strongerMode(changes ? 'rewrite' : 'observe', routing.streamMode));
+  }
+
+  #checkWhole(
+    response: InferenceResponse,
+    check: WholeCheck,
+  ): InferenceResponse | Promise<InferenceResponse> {
+    const { body } = response;
+    if (body.kind === 'complete') return checkWhole(response, check);
+    const stream = body.stream.through(new WholeResponseStream(check, true));
+    return { ...response, body: { kind: 'stream', stream } };
+  }
+
+  /** @throws GatewayError where a limit has no room for another call, or the call fails */
+  #askAgain(scope: CallScope, next: Next): AskAgain {
+    return async (call) => {
+      const { routing, limits } = scope.request;
+      const { route, respondedBy, plan, warnings } = routing;
+      const reserving = route && limits.reserveMore?.(call, this.services.router.possibleRoutes(route));
+      if (reserving !== undefined && !(await reserving)) {
+        throw new GatewayError('quota_exceeded', 'The limits of this request have no room for a repair.');
+      }
+      if (respondedBy) respondedBy.rejected = 'schema';
+      routing.respondedBy = undefined;
+      // The target that responded may be asked again.
+      routing.plan = undefined;
+      try {
+        return await next(call, scope);
+      } catch (error) {
+        routing.respondedBy = respondedBy;
+        routing.plan = plan;
+        routing.warnings = warnings;
+        throw error;
+      }
+    };
   }
 
   async #checkResponse(

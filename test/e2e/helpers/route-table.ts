@@ -125,6 +125,8 @@ export const ROUTES = [
   ['POST /admin/v1/cache/clear', 'platform:write', 'usual'],
   ['GET /admin/v1/tenants/:tenant/cache', 'usage:read', 0],
   ['POST /admin/v1/tenants/:tenant/cache/clear', 'tenant:write', 'usual'],
+  ['POST /admin/v1/guardrails/test', 'platform:write', 'large'],
+  ['POST /admin/v1/tenants/:tenant/guardrails/test', 'requests:read', 'large'],
   ['GET /v1/usage', 'api key', 0],
   ['GET /v1/usage/:user', 'api key of the user', 0],
   ['POST /v1/estimate', 'api key', 'large'],
