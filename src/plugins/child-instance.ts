@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { asString, isRecord, listOf, parseJsonText } from '../core/json.ts';
+import { findJsonExcess } from '../core/json-limits.ts';
 import {
   type MessageProcess,
   type SpawnMessageProcess,
@@ -18,6 +19,8 @@ const PROGRAM = fileURLToPath(new URL('./child/main.ts', import.meta.url));
 const MAX_CALLS = 256;
 /** Lines of a plugin that are logged in one second. */
 const MAX_LINES = 50;
+/** UTF-16 units: shorter messages are parsed in no time, whatever they hold. */
+const SHORT_MESSAGE = 2_048;
 /** Messages other than results, in one second: more would cost requests their time. */
 const MAX_MESSAGES = 5_000;
 /** A process that says nothing for this long while a call is late, not even to a ping, is stuck. Milliseconds. */
@@ -45,7 +48,8 @@ export class ChildInstance implements PluginInstance {
   #logSecond = 0;
   #logged = 0;
   #messages = 0;
-  #isFlooding = false;
+  /** Why its messages cost too much; undefined while they do not. */
+  #flood: string | undefined;
   /** Set while an answer to a ping is due. */
   #silence: NodeJS.Timeout | undefined;
   readonly #loadTimer: NodeJS.Timeout;
@@ -150,6 +154,11 @@ export class ChildInstance implements PluginInstance {
   #receive(line: string): void {
     clearTimeout(this.#silence);
     this.#silence = undefined;
+    if (line.length > SHORT_MESSAGE && findJsonExcess(line)) {
+      this.#flood = 'it sent a message with too many levels or names';
+      this.#process.kill();
+      return;
+    }
     const message = parseJsonText(line);
     if (!isRecord(message)) {
       this.#log('debug', line);
@@ -173,7 +182,7 @@ export class ChildInstance implements PluginInstance {
     this.#startSecond();
     this.#messages += 1;
     if (this.#messages > MAX_MESSAGES) {
-      this.#isFlooding = true;
+      this.#flood = `it sent more than ${MAX_MESSAGES} messages in a second`;
       this.#process.kill();
     } else if (message.type === 'log') {
       this.#log(asString(message.level) ?? 'info', asString(message.message) ?? '');
@@ -222,8 +231,7 @@ export class ChildInstance implements PluginInstance {
     for (const call of [...this.#calls.keys()]) this.#fail(call, new PluginFailure('exit', detail));
     this.#exited.resolve();
     if (wasClosed || wasLoading) return;
-    if (this.#isFlooding)
-      this.events.onExit('protocol', `it sent more than ${MAX_MESSAGES} messages in a second`);
+    if (this.#flood !== undefined) this.events.onExit('protocol', this.#flood);
     else if (this.#isStuck)
       this.events.onExit('unresponsive', 'it did not respond, and its process was killed');
     else this.events.onExit(reason ?? 'exited', detail);

@@ -120,7 +120,7 @@ test('a plugin written from docs/plugins.md alone, in a fresh folder, works', as
   writeFileSync(join(folder, path), source);
   const mock = await startMockUpstream();
   closers.push(() => mock.close());
-  mock.respond(completion('hello'));
+  mock.respondAlways(completion('hello'));
   const file = join(folder, 'weir.yaml');
   const { stringify } = await import('yaml');
   writeFileSync(file, `${stringify(mockConfig(mock.url))}${yaml}`);
