@@ -27,6 +27,7 @@ export class EffectiveConfig {
   #items: readonly ConfigItem[] = [];
   #revision = 0;
   #rejected: string | undefined;
+  #unreadable = 0;
 
   /** @param base the file and the environment */
   constructor(
@@ -53,7 +54,8 @@ export class EffectiveConfig {
 
   /** Why the overlay is not used; undefined while it is. */
   get rejected(): string | undefined {
-    return this.#rejected;
+    if (this.#rejected !== undefined || this.#unreadable === 0) return this.#rejected;
+    return `${this.#unreadable} providers or models were sealed with another WEIR_SECRET: set it again, or write them again.`;
   }
 
   /** Sets another file. @returns the configuration with the overlay */
@@ -66,7 +68,9 @@ export class EffectiveConfig {
   async refresh(): Promise<LoadedConfig | undefined> {
     const revision = await this.options.items.revision();
     if (revision === this.#revision) return undefined;
-    this.#items = await this.options.items.list();
+    const { items, unreadable } = await this.options.items.list();
+    this.#items = items;
+    this.#unreadable = unreadable;
     this.#revision = revision;
     return this.#make();
   }

@@ -59,17 +59,19 @@ export class ConfigItems {
     return Number(last ?? 0);
   }
 
-  async list(): Promise<ConfigItem[]> {
+  /** @returns the items, and the number of those that were sealed with another secret */
+  async list(): Promise<{ readonly items: ConfigItem[]; readonly unreadable: number }> {
     const rows = await this.db
       .selectFrom('config_items')
       .selectAll()
       .orderBy('section')
       .orderBy('id')
       .execute();
-    return rows.map((row) => this.#itemOf(row));
+    const items = rows.flatMap((row) => this.#itemOf(row) ?? []);
+    return { items, unreadable: rows.length - items.length };
   }
 
-  /** @returns undefined when the overlay does not have it */
+  /** @returns undefined when the overlay does not have it, or when it was sealed with another secret */
   async get(section: string, id: string): Promise<ConfigItem | undefined> {
     const row = await this.#row(this.db, section, id);
     return row && this.#itemOf(row);
@@ -161,21 +163,33 @@ export class ConfigItems {
     return sealed ?? this.box.seal('null');
   }
 
-  #itemOf(row: Selectable<ControlTables['config_items']>): ConfigItem {
+  #itemOf(row: Selectable<ControlTables['config_items']>): ConfigItem | undefined {
+    const document = row.document === null ? null : this.#opened(row.document);
+    if (document === undefined) return undefined;
     return {
       ...{ section: row.section, id: row.id, version: row.version, updatedBy: row.updated_by },
-      updatedAt: Number(row.updated_at),
-      document: row.document === null ? null : JSON.parse(this.box.open(row.document)),
+      ...{ updatedAt: Number(row.updated_at), document },
     };
   }
 
   #changeOf(row: Selectable<ControlTables['config_changes']>): ConfigItemChange {
-    const open = (sealed: string | null) => (sealed === null ? undefined : JSON.parse(this.box.open(sealed)));
+    const open = (sealed: string | null) => (sealed === null ? undefined : this.#opened(sealed));
     return {
       ...{ id: row.id, revision: Number(row.revision), at: Number(row.at), section: row.section },
       ...{ actor: row.actor, actorName: row.actor_name, item: row.item },
       ...{ before: open(row.before), after: open(row.after) },
     };
+  }
+
+  /** @returns undefined for what was sealed with another secret */
+  #opened(sealed: string): ConfigItemDocument | null | undefined {
+    let text: string;
+    try {
+      text = this.box.open(sealed);
+    } catch {
+      return undefined;
+    }
+    return JSON.parse(text);
   }
 }
 

@@ -205,6 +205,35 @@ describe('providers and models of the admin API', () => {
   });
 });
 
+test('after a change of WEIR_SECRET the gateway starts with the file alone, and says what it cannot read', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'weir-overlay-secret-'));
+  const startWith = (secret: string) =>
+    startGateway({ config: config(), dataDir: own, env: { WEIR_SECRET: secret } });
+  const put = (on: Gateway) =>
+    fetch(`${on.url}/admin/v1/providers/more`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${on.adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(added()),
+    });
+  try {
+    const first = await startWith('a secret of sixteen characters');
+    expect((await put(first)).status).toBe(200);
+    await first.stop();
+    const second = await startWith('another secret of that length');
+    const headers = { authorization: `Bearer ${second.adminKey}` };
+    expect((await post(second, chat({ model: 'house' }))).status).toBe(200);
+    const { overlay_rejected } = await (await fetch(`${second.url}/admin/v1/config`, { headers })).json();
+    expect(overlay_rejected).toContain('WEIR_SECRET');
+    expect((await put(second)).status).toBe(200);
+    expect((await post(second, chat({ model: 'more/listed' }))).status).toBe(200);
+    const after = await (await fetch(`${second.url}/admin/v1/config`, { headers })).json();
+    expect(after.overlay_rejected).toBeNull();
+    await second.stop();
+  } finally {
+    rmSync(own, { recursive: true, force: true });
+  }
+});
+
 test('without a file, providers of the environment stay next to those of the admin API', async () => {
   const plain = await startGateway({ env: { OPENAI_API_KEY: 'sk-x', OPENAI_BASE_URL: `${mock.url}/v1` } });
   try {
