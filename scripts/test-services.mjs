@@ -42,6 +42,7 @@ export function findServices() {
     promtool: find('promtool'),
     alertmanager: find('prometheus-alertmanager') ?? find('alertmanager'),
     amtool: find('amtool'),
+    chromium: find('chromium') ?? find('chromium-browser') ?? find('google-chrome'),
   };
 }
 
@@ -69,6 +70,11 @@ export function ensureServices() {
       name: 'Alertmanager',
       packages: ['prometheus-alertmanager'],
       present: ({ alertmanager, amtool }) => alertmanager !== undefined && amtool !== undefined,
+    },
+    {
+      name: 'Chromium',
+      packages: ['chromium'],
+      present: ({ chromium }) => chromium !== undefined,
     },
   ].filter(({ url }) => url === undefined || !process.env[url]);
   const missing = () => wanted.filter(({ present }) => !present(findServices()));

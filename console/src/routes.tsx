@@ -7,6 +7,7 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { useEffect } from 'react';
 import { ApiError } from './lib/api.ts';
 import { meQuery, SessionProvider } from './lib/session.tsx';
 import { rangeSearch } from './lib/time-range.ts';
@@ -32,7 +33,10 @@ const accept = createRoute({ getParentRoute: () => root, path: '/accept', compon
 /** Pages that need a session. */
 const signedIn = createRoute({ getParentRoute: () => root, id: 'signed-in', component: SignedIn });
 
+const LOAD_PAGES_MS = 500;
+
 function SignedIn() {
+  useAllPages();
   const { data, error, refetch } = useQuery(meQuery);
   if (data) {
     return (
@@ -81,16 +85,48 @@ function pageSearch(search: Readonly<Record<string, unknown>>): PageSearch {
   return { ...others, ...rangeSearch(search) };
 }
 
-const page = <const Path extends string>(
-  path: Path,
-  load: () => Promise<Record<'default', () => React.JSX.Element>>,
-) =>
-  createRoute({
+type LoadPage = () => Promise<Record<'default', () => React.JSX.Element>>;
+const pages: LoadPage[] = [];
+
+const page = <const Path extends string>(path: Path, load: LoadPage) => {
+  // Another error than the bundler's, for which the router would reload: a page of the browser while the gateway is away.
+  const component = lazyRouteComponent(() =>
+    load().catch(() => {
+      throw new Error('The gateway does not respond, or has another version since.');
+    }),
+  );
+  pages.push(load);
+  return createRoute({
     getParentRoute: () => signedIn,
     path,
     validateSearch: pageSearch,
-    component: lazyRouteComponent(load),
+    component,
+    errorComponent: PageFailed,
   });
+};
+
+function PageFailed({ error }: { readonly error: unknown }) {
+  return (
+    <div className="p-4">
+      <ErrorPanel
+        what="The page could not be shown: reload it"
+        error={error}
+        retry={() => location.reload()}
+      />
+    </div>
+  );
+}
+
+/** Loads all pages once the first is shown, so that they open without the network, and while the gateway is away. */
+function useAllPages() {
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      // One that fails is loaded again when it is opened.
+      for (const load of pages) load().catch(() => undefined);
+    }, LOAD_PAGES_MS);
+    return () => clearTimeout(timer);
+  }, []);
+}
 
 const tree = root.addChildren([
   index,

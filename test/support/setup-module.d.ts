@@ -19,6 +19,7 @@ declare module '*/scripts/test-services.mjs' {
     readonly promtool: string | undefined;
     readonly alertmanager: string | undefined;
     readonly amtool: string | undefined;
+    readonly chromium: string | undefined;
   };
 }
 

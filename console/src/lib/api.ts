@@ -33,6 +33,9 @@ export interface Reply<T> {
   readonly etag: string | undefined;
 }
 
+/** Their success says nothing of the session. */
+const WITHOUT_SESSION: ReadonlySet<string> = new Set(['/v1/auth/providers']);
+
 type Listener = (state: { readonly isReachable: boolean; readonly isSignedIn: boolean }) => void;
 
 /** Calls the admin API of the gateway that served this page; the session is a cookie that scripts cannot read. */
@@ -87,10 +90,11 @@ export class ApiClient {
       this.#set({ isReachable: false });
       throw new ApiError(0, 'unreachable', 'The gateway does not respond.', undefined, undefined);
     }
-    // A proxy in front responds for a gateway that is away.
-    const isReachable = response.status !== 502 && response.status !== 504;
+    // A proxy in front responds for a gateway that is away; the gateway itself, for a provider that is.
+    const isReachable =
+      response.headers.has('x-request-id') || (response.status !== 502 && response.status !== 504);
     if (response.ok) {
-      this.#set({ isReachable: true, isSignedIn: true });
+      this.#set(WITHOUT_SESSION.has(path) ? { isReachable } : { isReachable, isSignedIn: true });
       return response;
     }
     const error = await errorOf(response);

@@ -77,7 +77,8 @@ export async function streamChat(
   };
   update({});
   for await (const data of eventsOf(response)) {
-    if (data === '[DONE]') break;
+    // The request is counted when the body has ended.
+    if (data === '[DONE]') continue;
     const event: ChatEvent = JSON.parse(data);
     if (event.error) throw streamError(event.error, progress.requestId);
     const choice = event.choices?.[0];
@@ -93,7 +94,25 @@ export async function streamChat(
     });
   }
   update({ totalMs: performance.now() - started });
+  if (progress.cost === undefined) update({ cost: await costOf(progress.requestId) });
   return progress;
+}
+
+/** @returns what a stream cost, which its headers cannot say; undefined where no price is known */
+async function costOf(requestId: string | undefined): Promise<string | undefined> {
+  if (requestId === undefined) return undefined;
+  try {
+    const { attempts = [] } = await api.get<KnownRequest>(`/admin/v1/requests/${requestId}`);
+    const costs = attempts.map(({ cost_usd: cost }) => cost ?? null).filter((cost) => cost !== null);
+    return costs.length === 0 ? undefined : String(costs.reduce((sum, cost) => sum + Number(cost), 0));
+  } catch {
+    // The role may not read requests, or the gateway is gone: the response itself is complete.
+    return undefined;
+  }
+}
+
+interface KnownRequest {
+  readonly attempts?: readonly { readonly cost_usd?: string | null }[];
 }
 
 interface CallPart {

@@ -1,0 +1,122 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { chromiumPath, launch, type Watched, watch } from './browser.ts';
+
+/** One browser and one gateway with models of the simulator, for all tests of the console. */
+
+export const SKIP = chromiumPath === undefined ? 'Chromium is missing' : false;
+
+export const PASSWORD = 'correct horse battery';
+
+const target = (model: string) => [{ provider: 'simulator', model }];
+export const CONFIG = {
+  simulator: 'all',
+  models: [
+    { id: 'swift', targets: target('simulator'), price: { input: '2', output: '10' } },
+    { id: 'other', targets: target('simulator-other'), price: { input: '1', output: '5' } },
+    { id: 'slow', targets: target('simulator-slow:ttft=50ms,tps=20,tokens=4000') },
+    { id: 'broken', targets: target('simulator-broken:fault=503') },
+  ],
+};
+
+let failures = 0;
+let browser: Browser;
+let gateway: Gateway;
+
+before(async () => {
+  if (SKIP) return;
+  [browser, gateway] = await Promise.all([launch(), startGateway({ config: CONFIG })]);
+});
+after(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
+
+export const theBrowser = (): Browser => browser;
+export const theGateway = (): Gateway => gateway;
+
+/** Calls the API with the admin key. @throws for any status but 2xx */
+export async function admin(method: string, path: string, body?: unknown, of: Gateway = gateway) {
+  const response = await fetch(of.url + path, {
+    method,
+    headers: { authorization: `Bearer ${of.adminKey}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+  const value: Record<string, unknown> = text === '' ? {} : JSON.parse(text);
+  return value;
+}
+
+/** Creates a tenant without limits. */
+export const createTenant = (id: string, name = id) =>
+  admin('POST', '/admin/v1/tenants', { id, name, tier: null });
+
+/** Creates a user with a role in a tenant, who signs in with `PASSWORD`. @returns the e-mail address */
+export async function createMember(tenant: string, role: string): Promise<string> {
+  const email = `${role}@${tenant}.test`;
+  await admin('POST', '/admin/v1/users', { email, name: `${role} of ${tenant}`, password: PASSWORD });
+  await admin('POST', `/admin/v1/tenants/${tenant}/members`, { email, role });
+  return email;
+}
+
+/** Sends a chat request with a new key of a tenant. @returns the status */
+export async function send(model: string, tenant: string, text = 'Hello.'): Promise<number> {
+  const { key } = await admin('POST', `/admin/v1/tenants/${tenant}/keys`, { name: 'sender' });
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: text }] }),
+  });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+interface VisitOptions extends BrowserContextOptions {
+  /** Signs in as this user; with the admin key when absent, not at all when null. */
+  readonly email?: string | null;
+  readonly of?: Gateway;
+  /** The tenant that is chosen. */
+  readonly tenant?: string;
+}
+
+/** Runs `visit` with a page that has a session, and fails when the page had a fault. */
+export async function visiting(
+  { email, of = gateway, tenant, ...options }: VisitOptions,
+  visit: (watched: Watched) => Promise<void>,
+): Promise<void> {
+  const context = { viewport: { width: 1440, height: 900 }, ...options };
+  const watched = await watch(browser, of.url, context);
+  try {
+    if (email !== null) {
+      const data = email === undefined ? { key: of.adminKey } : { email, password: PASSWORD };
+      const response = await watched.context.request.post(`${of.url}/v1/auth/sign-in`, { data });
+      if (!response.ok()) throw new Error(`not signed in: ${response.status()} ${await response.text()}`);
+    }
+    if (tenant !== undefined) {
+      await watched.context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
+    }
+    await visit(watched);
+    watched.assertNoFault();
+  } catch (error) {
+    failures += 1;
+    const path = join(tmpdir(), `weir-console-failure-${failures}.png`);
+    await watched.page.screenshot({ path });
+    console.error(`${watched.page.url()}: ${path}`);
+    throw error;
+  } finally {
+    await watched.context.close();
+  }
+}
+
+/** Repeats a check of another process, which announces nothing. @throws when it does not hold in 10 s */
+export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
