@@ -10,6 +10,8 @@ import { Organisation } from './helpers/organisation.ts';
 /** Routes that change nothing that an auditor asks for. */
 const UNRECORDED: Readonly<Record<string, string>> = {
   'POST /admin/v1/route': 'a dry run, which sends nothing',
+  'POST /admin/v1/guardrails/test': 'a dry run on a text of the caller',
+  'POST /admin/v1/tenants/:tenant/guardrails/test': 'a dry run on a text of the caller',
 };
 const ADMINISTRATION = /^(?:POST|PUT|PATCH|DELETE) \/(?:admin\/|v1\/auth\/|cache\/)/;
 
