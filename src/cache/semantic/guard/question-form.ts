@@ -41,6 +41,9 @@ export interface QuestionForm {
 /** Longer texts are not compared: the more a text says, the less a few words tell whether two are the same. Characters. */
 export const MAX_QUESTION_LENGTH = 600;
 
+/** Words and marks. Comparing takes quadratic time, and more of them in so short a text are no question. */
+const MAX_WORDS = 160;
+
 /** Indented lines, or lines that end as those of programs do. */
 const LAYOUT = /\n[ \t]+\S|[{};]\s*\n/;
 
@@ -87,7 +90,9 @@ export function questionForm(text: string): QuestionForm | undefined {
   if (text.length > MAX_QUESTION_LENGTH || LAYOUT.test(text)) return undefined;
   const scanned = scanText(text);
   if (!scanned || scanned.words === '') return undefined;
-  const language = languageOf(scanned.words.split(' '), scanned.names);
+  const words = scanned.words.split(' ');
+  if (words.length > MAX_WORDS) return undefined;
+  const language = languageOf(words, scanned.names);
   const sentences = language === 'en' ? englishSentences(scanned) : otherSentences(scanned, language);
   return sentences.length === 0 ? undefined : { language, sentences };
 }

@@ -37,7 +37,7 @@ const TOKEN = new RegExp(
     '(?<flag>(?<!\\S)--?[A-Za-z][\\w-]*)',
     '(?<stamp>\\d{4}-\\d{2}-\\d{2}|\\d{1,2}[/.]\\d{1,2}[/.]\\d{2,4}|\\d{1,2}:\\d{2}(?::\\d{2})?|\\d+(?:\\.\\d+){2,})',
     '(?<number>(?:(?<![\\p{L}\\p{N})\\]] ?)[-+](?=\\d))?\\d+(?:,\\d{3})*(?:\\.\\d+)?)(?<suffix>[\\p{L}]+(?![\\p{N}]))?',
-    '(?<identifier>[A-Za-z_][\\w]*(?:(?:\\.|::|->)[A-Za-z_]\\w*)+|\\w*[A-Za-z]\\w*_\\w*|\\w*_\\w*[A-Za-z]\\w*|[A-Za-z]+\\d\\w*)',
+    '(?<identifier>[A-Za-z_][\\w]*(?:(?:\\.|::|->)[A-Za-z_]\\w*)+|[A-Za-z0-9]*_\\w*|[A-Za-z]+\\d\\w*)',
     "(?<word>[\\p{L}\\p{M}]+(?:['’][\\p{L}\\p{M}]+)*)",
     '(?<operator>(?<=[\\d)])!(?!!)|!(?==))',
     '(?<end>[.!?;\\n。！？]+)',
@@ -113,7 +113,7 @@ export function scanText(text: string): ScannedText | undefined {
     else {
       const sign = currencyOf(whole);
       if (sign === undefined) pushSymbol(whole, source, match.index, keep, out);
-      else if (/^\s?\d/.test(source.slice(match.index + 1))) currency = sign;
+      else if (/^\s?\d/.test(source.slice(match.index + 1, match.index + 3))) currency = sign;
       else out.push(sign);
     }
     if (spans.length > MAX_SPANS) return undefined;
@@ -188,8 +188,8 @@ function pushSymbol(
   keep: (kind: SpanKind, value: string) => void,
   out: string[],
 ): void {
-  const before = source.slice(0, at);
-  const after = source.slice(at + 1);
+  const before = source.slice(Math.max(0, at - 1), at);
+  const after = source.slice(at + 1, at + 2);
   if (symbol === '%') out.push('percent');
   else if (!SEPARATORS.has(symbol)) keep('symbol', symbol);
   // Feet and inches.
