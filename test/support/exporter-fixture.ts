@@ -7,8 +7,11 @@ const FOLDER = join(import.meta.dirname, 'fixtures/exporters');
 /** Counters; PostgreSQL's exporter names some of them without the suffix. */
 const COUNTER = /^\w+(_total|_xact_commit|_xact_rollback)\b/;
 
+/** Where gateways look for the health and the metrics of an engine. */
+const ENGINE_PATHS: ReadonlySet<string> = new Set(['/health', '/metrics']);
+
 export interface ExporterFixture {
-  /** Without a slash at the end; the page of an exporter is `/<exporter>/metrics`. */
+  /** Without a slash at the end; the page of an exporter is `/<exporter>/metrics`, and `/metrics` that of an engine. */
   readonly url: string;
   readonly exporters: readonly string[];
   /** Replaces the value of each series that begins with the text; null takes the replacement away. */
@@ -45,7 +48,8 @@ export async function startExporterFixture(now = () => performance.now() / 1000)
     [...values].find(([prefix]) => name.startsWith(prefix))?.[1] ?? base;
 
   const server = createServer((request, response) => {
-    const page = pages.get((request.url ?? '').split('/')[1] ?? '');
+    const path = request.url ?? '';
+    const page = pages.get(ENGINE_PATHS.has(path) ? 'vllm' : (path.split('/')[1] ?? ''));
     if (!page) {
       response.writeHead(404).end();
       return;

@@ -3,12 +3,12 @@ import { isRecord } from '../../../src/core/json.ts';
 
 /** Durations of rules, and the ones that take their place: long ones stay longer than short ones. */
 const COMPRESSED: Readonly<Record<string, string>> = {
-  ...{ '1m': '3s', '2m': '3s', '5m': '3s', '30m': '3s', '1h': '3s', '2h': '3s', '6h': '3s' },
-  ...{ '1d': '4s', '3d': '4s', '1w': '8s' },
+  ...{ '1m': '4s', '2m': '4s', '5m': '4s', '30m': '4s', '1h': '4s', '2h': '4s', '6h': '4s' },
+  ...{ '1d': '5s', '3d': '5s', '1w': '9s' },
 };
-/** How long an expression must hold. `2m` outlasts a slow scrape, `15m` the beginning of a series, in which a rate rises. */
+/** How long an expression must hold. `2m` outlasts slow scrapes, `15m` the beginning of a series, in which a rate rises. */
 const COMPRESSED_FOR: Readonly<Record<string, string>> = {
-  ...{ '1m': '1s', '2m': '4s', '5m': '1s', '10m': '1s', '15m': '3s' },
+  ...{ '1m': '1s', '2m': '6s', '5m': '1s', '10m': '1s', '15m': '4s' },
 };
 
 function compressed(table: Readonly<Record<string, string>>, duration: string): string {

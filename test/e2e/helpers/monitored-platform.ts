@@ -89,7 +89,7 @@ function configOf(upstream: string, dead: string, exporters: string) {
       one('full'),
       one('busy'),
       { ...provider({ id: 'dead', url: dead }), engine: 'vllm' },
-      { ...provider({ id: 'engine', url: `${exporters}/vllm` }), engine: 'vllm' },
+      { ...provider({ id: 'engine', url: exporters }), engine: 'vllm' },
     ],
     engines: {
       commands: [
@@ -114,6 +114,13 @@ function configOf(upstream: string, dead: string, exporters: string) {
     ],
     prices: [{ model: '*', input: '1', output: '1' }],
     guardrails: [{ id: 'pii', kind: 'pii', on: ['input'], action: 'redact' }],
+    metrics: {
+      gpus: {
+        interval: '500ms',
+        nvidia_smi: null,
+        dcgm: [`${exporters}/dcgm/metrics`, 'http://127.0.0.1:9/metrics'],
+      },
+    },
     limits: { queue_timeout: '8s', head_timeout: '10s' },
     routing: {
       retry: { attempts: 1 },
@@ -286,6 +293,13 @@ export class MonitoredPlatform {
     }, everyMs);
     this.#timers.push(timer);
     return () => clearInterval(timer);
+  }
+
+  /** Sends many equal chats, a few in each turn of the event loop, which takes other responses in between. */
+  burst(count: number, ...sent: Parameters<MonitoredPlatform['send']>): void {
+    if (count <= 0) return;
+    for (let index = 0; index < 5; index += 1) this.send(...sent).catch(() => undefined);
+    setTimeout(() => this.burst(count - 5, ...sent), 20);
   }
 
   /** Traffic that makes every series of the gateway, and no alert. */
