@@ -17,6 +17,7 @@ import type { SemanticTrace } from './cache-trace.ts';
 import { builtInEmbedding, modelEmbedding, type QuestionEmbedding } from './embed-question.ts';
 import type { CallScope, Next } from './interceptor.ts';
 import type { InterceptorServices } from './interceptor-services.ts';
+import { settleAs } from './settle-call.ts';
 
 /** A request that the exact cache has no response for. */
 export interface SemanticRequest {
@@ -37,10 +38,19 @@ export interface SemanticResult {
   readonly isServed: boolean;
 }
 
+/** After so many failures in a row, the embedder is not asked for a while. */
+const MAX_FAILURES = 3;
+/** Milliseconds. */
+const PAUSE_MS = 1_000;
+
 const JUDGE = `Two questions follow. Say whether one answer is right for both: they ask for the same, about the same things, with the same numbers, names, conditions and negations. Reply with the word "same" or "different" only.`;
 
 /** Finds responses to questions that ask for the same, and measures how often they are wrong. */
 export class SemanticLookup {
+  /** Of the embedder, in a row. */
+  #failures = 0;
+  #pausedUntil = 0;
+
   constructor(
     private readonly services: InterceptorServices,
     private readonly cache: CacheServices,
@@ -102,6 +112,8 @@ export class SemanticLookup {
   ): Promise<void> {
     const settings = this.cache.settingsOf(asked.route.id).semantic;
     if (!settings) return;
+    // The embedder has just failed.
+    if (!found && asked.scope.request.semantic?.result === 'skipped') return;
     const result = found ?? (await this.#prepare(asked, settings));
     if (!result) return;
     const ttlMs = Math.min(asked.controls.ttlMs ?? settings.ttlMs, settings.ttlMs);
@@ -146,12 +158,19 @@ export class SemanticLookup {
     text: string,
     { timeoutMs }: SemanticSettings,
   ): Promise<Float32Array | undefined> {
-    let reason = 'no vector in time';
-    try {
-      const vector = await embedding.embed(text, timeoutMs);
-      if (vector) return vector;
-    } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+    const { clock } = this.services;
+    let reason = 'paused after failures';
+    if (clock.now() >= this.#pausedUntil) {
+      reason = 'no vector in time';
+      try {
+        const vector = await embedding.embed(text, timeoutMs);
+        if (vector) this.#failures = 0;
+        if (vector) return vector;
+      } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
+      }
+      this.#failures += 1;
+      if (this.#failures % MAX_FAILURES === 0) this.#pausedUntil = clock.now() + PAUSE_MS;
     }
     const trace = { result: 'skipped', reason: 'embedding', detail: reason.slice(0, 120) } as const;
     asked.scope.request.semantic = trace;
@@ -186,7 +205,11 @@ export class SemanticLookup {
     { model, timeoutMs }: NonNullable<SemanticSettings['judge']>,
   ): Promise<string> {
     const text = semanticQuestion(call)?.text ?? '';
-    const ask = askModel(scope, next, this.services.router, this.semantic.question);
+    const settled: Next = (asked, detached) => {
+      settleAs(detached.request, undefined, asked, this.services);
+      return next(asked, detached);
+    };
+    const ask = askModel(scope, settled, this.services.router, this.semantic.question);
     const user = JSON.stringify({ first: text, second: stored });
     const over = new AbortController();
     const timer = setTimeout(() => over.abort(), timeoutMs);

@@ -223,6 +223,11 @@ describe('semantic cache', () => {
     gateway.mock.when(isEmbedding, () => new Promise(() => undefined));
     const hung = await ask(gateway, 'Why is grass green?');
     expect([hung.response.status, hung.cache, hung.found.result]).toEqual([200, 'miss', 'skipped']);
+    for (const text of ['Why is snow white?', 'Why is coal black?']) await ask(gateway, text);
+    const calls = gateway.mock.requests.filter(isEmbedding).length;
+    const paused = await ask(gateway, 'Why are roses red?');
+    expect([paused.response.status, paused.found.detail]).toEqual([200, 'paused after failures']);
+    expect(gateway.mock.requests.filter(isEmbedding)).toHaveLength(calls);
   });
 
   test('`x-weir-cache: only` and `max-age` apply', async () => {
