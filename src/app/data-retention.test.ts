@@ -58,7 +58,7 @@ async function create(backend: TestBackend, tenants: readonly string[], own: Rec
       return own[tenant] ?? INSTALLATION;
     },
     installation: () => INSTALLATION,
-    requestLogOf: () => undefined,
+    requestLogOf: (tenant) => (tenant === 'logs' ? { days: 10, max_mb: 1 } : undefined),
   });
   return {
     ...{ control, databases, retention, visited, events, missing },
@@ -184,6 +184,44 @@ for (const backend of BACKENDS) {
 
 const [sqlite] = BACKENDS;
 if (!sqlite) throw new Error('no SQLite');
+
+for (const backend of BACKENDS) {
+  test.skipIf(!backend.available)(`logged requests on ${backend.name} go by age and size`, async () => {
+    const made = await create(backend, ['logs', 'ended']);
+    const sealed = 'x'.repeat(400 * 1024);
+    const at = (ageDays: number) => NOW - ageDays * DAY;
+    for (const tenant of ['logs', 'ended']) {
+      const rows = [0.5, 2, 5, 9, 11].map((age) => ({
+        ...{ id: `log_${age}`, request_id: 'r', at: at(age), key_id: 'k', member: null, model: 'm' },
+        ...{
+          status: 200,
+          error: null,
+          cost_pico: 1,
+          duration_ms: 1,
+          bytes: sealed.length,
+          key_version: 1,
+          sealed,
+        },
+      }));
+      await made.databases.use({ tenant }, (db) => db.insertInto('request_log').values(rows).execute());
+    }
+    await made.retention.run();
+    await made.retention.run();
+    const left = (tenant: string) =>
+      made.databases.use({ tenant }, async (db) => {
+        const rows = await db.selectFrom('request_log').select('id').orderBy('at', 'desc').execute();
+        return rows.map(({ id }) => id);
+      });
+    // Ten days, and of those what fits into a MiB.
+    expect(await left('logs')).toEqual(['log_0.5', 'log_2']);
+    // A log that was switched off.
+    expect(await left('ended')).toEqual(['log_0.5']);
+    expect(made.events.payloads.map((payload) => JSON.stringify(payload)).sort()).toEqual(
+      [1, 2, 4].map((count) => JSON.stringify({ kind: 'request_log', count })),
+    );
+    await made.close();
+  });
+}
 
 test('each tenant is visited once in an hour, and one that fails stops no other', async () => {
   const made = await create(sqlite, ['t000', 't001', 't002']);

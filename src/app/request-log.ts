@@ -5,6 +5,7 @@ import type { Prices } from '../metering/prices.ts';
 import { RequestLogWriter } from '../pipeline/request-log-writer.ts';
 import { SensitiveFinder } from '../redaction/find.ts';
 import { Redactor } from '../redaction/redactor.ts';
+import { StreamRedactor } from '../redaction/stream-redactor.ts';
 import { replacerOf } from '../redaction/styles.ts';
 import { SqlRequestLogStore } from '../storage/sql/request-log-store.ts';
 import { RequestLogKeys } from '../tenancy/request-log-keys.ts';
@@ -42,6 +43,7 @@ export function createRequestLog({
   const writer = new RequestLogWriter({
     ...{ store, keys, clock, prices },
     redact: (text) => redactor.redact(text).text,
+    redactStream: () => new StreamRedactor(redactor),
     newId: () => stores.sources.newId('log'),
     onLost: (count, error) => lost.add(count, error),
   });

@@ -21,6 +21,18 @@ export function redactedValue(value: unknown, redact: (text: string) => string, 
   );
 }
 
+/** Characters of a text that takes longer to redact than requests may wait. */
+const LONG_TEXT = 16 * 1024;
+
+/** @returns the texts of a JSON value that are redacted in pieces, with requests in between */
+export function longTexts(value: unknown, depth = 0): string[] {
+  if (typeof value === 'string') {
+    return value.length > LONG_TEXT && binaryNote(value) === undefined ? [value] : [];
+  }
+  if (typeof value !== 'object' || value === null || depth >= MAX_DEPTH) return [];
+  return Object.values(value).flatMap((item) => longTexts(item, depth + 1));
+}
+
 function binaryNote(text: string): string | undefined {
   if (text.length < MAX_BASE64) return undefined;
   const type = DATA_URL.exec(text.slice(0, 250));

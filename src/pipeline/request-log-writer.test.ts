@@ -27,17 +27,34 @@ function setUp(maxBytes?: number) {
   let failure: Error | undefined;
   let lost = 0;
   let ids = 0;
+  const pieces: number[] = [];
+  const transactions: number[] = [];
   const writer = new RequestLogWriter({
     store: {
       put: async (_, some) => {
         if (failure) throw failure;
         rows.push(...some);
+        transactions.push(some.length);
       },
     },
-    keys: { all: async () => new Map([[1, KEY]]) },
+    keys: { current: async () => KEY },
     clock: new FakeClock(),
     prices: () => ({ of: () => undefined }),
-    redact: (text) => text.replaceAll('secret', '[X]'),
+    redact: (text) => {
+      if (text === 'poison') throw new Error('a defect');
+      return text.replaceAll('secret', '[X]');
+    },
+    redactStream: () => {
+      let whole = '';
+      return {
+        push: (piece) => {
+          pieces.push(piece.length);
+          whole += piece;
+          return { text: '' };
+        },
+        end: () => ({ text: whole.replaceAll('secret', '[X]') }),
+      };
+    },
     newId: () => `log_${++ids}`,
     onLost: (count) => {
       lost += count;
@@ -45,7 +62,7 @@ function setUp(maxBytes?: number) {
     ...(maxBytes === undefined ? {} : { maxBytes }),
   });
   return {
-    ...{ writer, rows },
+    ...{ writer, rows, pieces, transactions },
     lost: () => lost,
     fail: (error: Error | undefined) => {
       failure = error;
@@ -88,12 +105,34 @@ test('requests wait for a database that is away, up to a bound; further ones are
   expect(writer.bytes).toBe(0);
 });
 
+test('a request that cannot be redacted is lost, and keeps no other from being stored', async () => {
+  const { writer, rows, lost } = setUp();
+  for (const text of ['{"a":1}', '{"q":"poison"}', '{"b":2}']) writer.add(captured(text, text));
+  await writer.flush();
+  expect(rows.map(({ requestId }) => requestId)).toEqual(['{"a":1}', '{"b":2}']);
+  expect([lost(), writer.bytes]).toEqual([1, 0]);
+});
+
 test('what cannot be stored at the end is counted', async () => {
   const { writer, lost, fail } = setUp();
   fail(new Error('full disk'));
   writer.add(captured('one'));
   await writer.close();
   expect(lost()).toBe(1);
+});
+
+test('long texts are redacted in pieces, and long requests are few in one transaction', async () => {
+  const { writer, rows, pieces, transactions } = setUp();
+  const words = Array.from({ length: 30_000 }, (_, index) => `${(index * 7_919) % 99_991}`).join(' ');
+  for (let index = 0; index < 12; index += 1)
+    writer.add(captured(`r${index}`, JSON.stringify({ q: `secret ${words}` })));
+  await writer.flush();
+  expect(Math.max(...pieces)).toBeLessThanOrEqual(8 * 1024);
+  expect(rows).toHaveLength(12);
+  expect(transactions.length).toBeGreaterThan(1);
+  const [row] = rows;
+  const content = row && openContent(row, new Map([[1, KEY]]));
+  expect(content?.request).toEqual({ q: `[X] ${words}` });
 });
 
 test('long texts are cut, and said to be', async () => {

@@ -8,16 +8,18 @@ import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import type { LogKey, RequestLogKeys } from '../tenancy/request-log-keys.ts';
 import { sealContent } from '../tenancy/sealed-content.ts';
 import { explain } from './explain.ts';
-import { redactedValue } from './redacted-value.ts';
+import { longTexts, redactedValue } from './redacted-value.ts';
 import type { CapturedRequest } from './request-capture.ts';
 import { costOf, summaryOf } from './request-summary.ts';
 
 export interface RequestLogWriterOptions {
   readonly store: Pick<SqlRequestLogStore, 'put'>;
-  readonly keys: Pick<RequestLogKeys, 'all'>;
+  readonly keys: Pick<RequestLogKeys, 'current'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly prices: () => Pick<Prices, 'of'>;
   readonly redact: (text: string) => string;
+  /** Redacts one text that is given in pieces. */
+  readonly redactStream: () => TextRedaction;
   readonly newId: () => string;
   /** Called with the number of requests that are lost, and why. */
   readonly onLost: (count: number, reason: unknown) => void;
@@ -25,9 +27,18 @@ export interface RequestLogWriterOptions {
   readonly maxBytes?: number;
 }
 
+/** Redacts a text piece by piece, with the same result as for the whole. */
+export interface TextRedaction {
+  push(piece: string): { readonly text: string };
+  end(): { readonly text: string };
+}
+
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Requests of one transaction. */
+/** Requests of one transaction, and characters of them; one request more. With SQLite, it blocks the event loop. */
 const BATCH = 50;
+const BATCH_CHARACTERS = 512 * 1024;
+/** Characters that are redacted in one piece. */
+const PIECE = 8 * 1024;
 /** Milliseconds of one piece of work: redaction and encryption of a long prompt take one or two. */
 const PIECE_MS = 2;
 
@@ -92,25 +103,41 @@ export class RequestLogWriter {
   /** @throws the database's error; what is not stored waits */
   async #store(tenant: string): Promise<void> {
     const { store, keys } = this.options;
-    for (;;) {
-      const batch = this.#waiting.get(tenant)?.slice(0, BATCH) ?? [];
-      if (batch.length === 0) {
-        this.#waiting.delete(tenant);
-        return;
-      }
-      const [key] = (await keys.all({ tenant })).values();
-      if (!key) throw new Error(`the tenant "${tenant}" has no key for its request log`);
-      const rows: LoggedRow[] = [];
-      let startedAt = this.options.clock.now();
-      for (const captured of batch) {
-        rows.push(this.#row(captured, key));
-        if (this.options.clock.now() - startedAt < PIECE_MS) continue;
-        await nextTurn();
-        startedAt = this.options.clock.now();
-      }
+    while ((this.#waiting.get(tenant)?.length ?? 0) > 0) {
+      const key = await keys.current({ tenant });
+      const { rows, taken } = await this.#rows(this.#waiting.get(tenant)?.slice(0, BATCH) ?? [], key);
       await store.put({ tenant }, rows);
-      this.#take(tenant, batch.length);
+      this.#take(tenant, taken);
     }
+    this.#waiting.delete(tenant);
+  }
+
+  /** @returns the rows of the first requests, as many as fit into a transaction, and the number of these requests */
+  async #rows(
+    batch: readonly CapturedRequest[],
+    key: LogKey,
+  ): Promise<{ readonly rows: LoggedRow[]; readonly taken: number }> {
+    const { clock, onLost } = this.options;
+    const rows: LoggedRow[] = [];
+    let taken = 0;
+    let characters = 0;
+    let startedAt = clock.now();
+    for (const captured of batch) {
+      taken += 1;
+      try {
+        const row = await this.#row(captured, key);
+        rows.push(row);
+        characters += row.sealed.length;
+      } catch (error) {
+        // One that cannot be made into a row must not keep the others from being stored.
+        onLost(1, error);
+      }
+      if (characters > BATCH_CHARACTERS) break;
+      if (clock.now() - startedAt < PIECE_MS) continue;
+      await nextTurn();
+      startedAt = clock.now();
+    }
+    return { rows, taken };
   }
 
   #take(tenant: string, count: number): void {
@@ -118,19 +145,16 @@ export class RequestLogWriter {
     for (const { size } of waiting.splice(0, Math.min(count, waiting.length))) this.#bytes -= size;
   }
 
-  #row(captured: CapturedRequest, key: LogKey): LoggedRow {
-    const { redact, prices, newId } = this.options;
-    const { record, request, response, truncated } = captured;
+  async #row(captured: CapturedRequest, key: LogKey): Promise<LoggedRow> {
+    const { prices, newId } = this.options;
+    const { record, truncated } = captured;
     const id = newId();
     const costPico = costOf(captured);
     const summary = summaryOf(captured, costPico);
     const content: LoggedContent = {
       ...{ row: id, summary, truncated },
-      request: redactedValue(parseJsonText(request) ?? request, redact),
-      response: redactedValue(
-        typeof response === 'string' ? (parseJsonText(response) ?? response) : (response ?? null),
-        redact,
-      ),
+      request: await this.#redacted(captured.request),
+      response: await this.#redacted(captured.response ?? null),
       explanation: explain(record, prices()),
     };
     return {
@@ -142,7 +166,25 @@ export class RequestLogWriter {
         error: summary.error,
       },
       ...{ costPico: costPico ?? null, durationMs: summary.duration_ms },
-      ...{ keyVersion: key.version, sealed: sealContent(content, key) },
+      ...{ keyVersion: key.version, sealed: await sealContent(content, key) },
     };
+  }
+
+  /** @param content JSON as a text, another text, or a value. @returns the JSON's value, redacted */
+  async #redacted(content: unknown): Promise<unknown> {
+    const value = typeof content === 'string' ? (parseJsonText(content) ?? content) : content;
+    const known = new Map<string, string>();
+    for (const text of longTexts(value)) known.set(text, await this.#redactedLong(text));
+    return redactedValue(value, (text) => known.get(text) ?? this.options.redact(text));
+  }
+
+  async #redactedLong(text: string): Promise<string> {
+    const stream = this.options.redactStream();
+    let redacted = '';
+    for (let at = 0; at < text.length; at += PIECE) {
+      redacted += stream.push(text.slice(at, at + PIECE)).text;
+      await nextTurn();
+    }
+    return redacted + stream.end().text;
   }
 }

@@ -27,15 +27,26 @@ const PURPOSE = 'request log';
 export class RequestLogKeys {
   constructor(private readonly options: RequestLogKeysOptions) {}
 
-  /** @returns all keys of a tenant by version, the newest first; the first one is made when there is none */
+  /** @returns the keys of a tenant by version, the newest first; without those of another installation, which cannot be opened */
   async all(scope: TenantScope): Promise<ReadonlyMap<number, LogKey>> {
-    const { store } = this.options;
-    let sealed = await store.keys(scope);
-    if (sealed.length === 0) {
-      await this.#add(scope, 1);
-      sealed = await store.keys(scope);
-    }
-    return new Map(sealed.map((key) => [key.version, this.#opened(key)]));
+    const sealed = await this.options.store.keys(scope);
+    return new Map(
+      sealed.flatMap((key) => {
+        const opened = this.#opened(key);
+        return opened ? [[key.version, opened] as const] : [];
+      }),
+    );
+  }
+
+  /** @returns the key that seals; it is made when there is none */
+  async current(scope: TenantScope): Promise<LogKey> {
+    const [newest] = await this.options.store.keys(scope);
+    const opened = newest && this.#opened(newest);
+    if (opened) return opened;
+    const version = await this.rotate(scope);
+    const key = (await this.all(scope)).get(version);
+    if (!key) throw new Error(`the tenant "${scope.tenant}" has no key for its request log`);
+    return key;
   }
 
   /** Adds a key, which seals from now on. @returns its version */
@@ -53,7 +64,12 @@ export class RequestLogKeys {
     await store.addKey(scope, { version, sealed }, clock.wallTime());
   }
 
-  #opened({ version, sealed }: SealedKey): LogKey {
-    return { version, box: new SecretBox(this.options.box.open(sealed), PURPOSE) };
+  #opened({ version, sealed }: SealedKey): LogKey | undefined {
+    try {
+      return { version, box: new SecretBox(this.options.box.open(sealed), PURPOSE) };
+    } catch {
+      // It was sealed with the secret of another installation. What it sealed stays closed.
+      return undefined;
+    }
   }
 }

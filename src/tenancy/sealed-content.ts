@@ -1,4 +1,5 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { deflateRaw, inflateRawSync } from 'node:zlib';
 import type { LoggedContent, LoggedRow } from '../storage/logged-request.ts';
 import type { LogKey } from './request-log-keys.ts';
 
@@ -7,8 +8,11 @@ const MAX_OPENED = 64 * 1024 * 1024;
 /** The fastest: texts still shrink to a third. */
 const LEVEL = 1;
 
-export function sealContent(content: LoggedContent, { box }: LogKey): string {
-  const bytes = deflateRawSync(JSON.stringify(content), { level: LEVEL });
+const compressed = promisify(deflateRaw);
+
+/** Compresses in another thread, because a long prompt takes longer than requests may wait. */
+export async function sealContent(content: LoggedContent, { box }: LogKey): Promise<string> {
+  const bytes = await compressed(JSON.stringify(content), { level: LEVEL });
   return box.sealBytes(bytes).toString('base64');
 }
 
