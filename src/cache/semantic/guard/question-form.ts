@@ -4,7 +4,7 @@ import { digitsOf } from './numbers.ts';
 import { type ScannedText, type SpanKind, scanText, spanOf } from './scan-text.ts';
 import { canonicalOf } from './synonyms.ts';
 import { CURRENCY_NAMES, UNIT_NAMES, unitWord } from './units.ts';
-import { type VerbForm, wordForms } from './word-forms.ts';
+import { nameForms, type VerbForm, wordForms } from './word-forms.ts';
 
 export type TokenKind = 'word' | 'number' | 'unit' | 'currency' | SpanKind;
 
@@ -248,6 +248,7 @@ function tokenOf(
     const kind = CURRENCY_NAMES.has(name) ? 'currency' : 'unit';
     return { token: { kind, text: word, forms: [name], casing } };
   }
+  if (casing === 'name') return { token: { kind: 'word', text: word, forms: nameForms(word), casing } };
   const { forms, verb } = wordForms(word, keepsNumber);
   return { token: { kind: 'word', text: word, forms, casing }, verb };
 }

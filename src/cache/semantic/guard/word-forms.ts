@@ -70,7 +70,19 @@ function spelling(word: string): string {
 export function wordForms(written: string, keepsNumber: boolean): WordForms {
   const word = spelling(written);
   const { bases, verb } = keepsNumber && isPlural(word) ? { bases: [word] } : basesOf(word);
-  return { forms: [...new Set(bases.map(canonicalOf))], verb };
+  // A name in the other text is compared as it is written.
+  return { forms: [...new Set([...bases.map(canonicalOf), word])], verb };
+}
+
+/** Names with another common form. Others have neither synonyms nor a plural: `Adams` is not `Adam`. */
+const NAME_FORMS: ReadonlyMap<string, string> = new Map([
+  ...['apis', 'pdfs', 'faqs', 'urls'].map((plural) => [plural, plural.slice(0, -1)] as const),
+  ...['america', 'js', 'k8s', 'postgresql'].map((name) => [name, canonicalOf(name)] as const),
+]);
+
+/** @param name in lower case */
+export function nameForms(name: string): readonly string[] {
+  return [NAME_FORMS.get(name) ?? name];
 }
 
 function isPlural(word: string): boolean {
