@@ -106,6 +106,15 @@ describe('providers and models of the admin API', () => {
     expect(mock.requests.at(-1)?.headers.get('authorization')).toBe(`Bearer ${SECRET}`);
   });
 
+  test('a hidden secret does not go to another address', async () => {
+    const { body } = await call('GET', '/providers/more');
+    const moved = { ...body.document, base_url: 'http://127.0.0.1:9/v1' };
+    const tested = await call('POST', '/providers/test', { provider: moved });
+    expect([tested.status, tested.body.error.param]).toEqual([400, 'api_key']);
+    const stored = await call('PUT', '/providers/more', moved);
+    expect([stored.status, stored.body.error.param]).toEqual([400, 'api_key']);
+  });
+
   test.each<[string, string, unknown, string]>([
     ['an unknown kind', '/providers/bad', { kind: 'nope' }, 'kind'],
     ['an unknown member', '/providers/bad', { kind: 'openai', api_kez: 'x' }, 'api_kez'],

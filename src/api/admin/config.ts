@@ -130,7 +130,7 @@ export function configRoutes({ config, auditQueue }: AdminServices): RegisteredR
         const id = itemId.safeParse(body.provider.id);
         if (!id.success) throw invalid('provider.id', 'must be an id without spaces');
         const stored = (await config.get('providers', id.data))?.document;
-        const candidate = kept(body.provider, stored ?? fileItem(config, 'providers', id.data));
+        const candidate = keptFor(body.provider, stored ?? fileItem(config, 'providers', id.data));
         // It sends a key that may be stored to an address that may be new.
         const { base_url: url } = candidate;
         await auditQueue.record(undefined, by, 'provider.test', `provider:${id.data}`, { base_url: url });
@@ -243,7 +243,7 @@ function itemRoutes(config: ConfigOperations, section: OverlaidSection, word: st
         if (!itemId.safeParse(id).success) throw invalid('id', 'must be an id without spaces');
         if (body.id !== undefined && body.id !== id) throw invalid('id', `must be "${id}", as in the path`);
         const stored = (await config.get(section, id))?.document ?? fileItem(config, section, id);
-        return write(call, id, { ...kept(body, stored), id });
+        return write(call, id, { ...keptFor(body, stored), id });
       },
     }),
     adminRoute({
@@ -280,6 +280,22 @@ function itemRoutes(config: ConfigOperations, section: OverlaidSection, word: st
       },
     }),
   ];
+}
+
+/**
+ * A document with the secrets that are stored, where it keeps them.
+ * @throws GatewayError `invalid_request` where a secret that is kept would go to another address
+ */
+function keptFor(
+  given: ConfigItemDocument,
+  stored: ConfigItemDocument | null | undefined,
+): ConfigItemDocument {
+  const document = kept(given, stored);
+  const keeps = JSON.stringify(document) !== JSON.stringify(given);
+  if (keeps && (given.base_url ?? null) !== (stored?.base_url ?? null)) {
+    throw invalid('api_key', 'must be given again: a stored secret does not go to another address');
+  }
+  return document;
 }
 
 function fileItem(
