@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { allAlerts, OBJECTIVES } from '../../deploy/monitoring/src/alerts.ts';
+import { allAlerts, LOSSES, OBJECTIVES } from '../../deploy/monitoring/src/alerts.ts';
 import { DASHBOARDS } from '../../deploy/monitoring/src/dashboards/index.ts';
 import { EXPORTER_METRICS } from '../../deploy/monitoring/src/exporters.ts';
 import { generatedFiles } from '../../deploy/monitoring/src/generate.ts';
@@ -158,6 +158,13 @@ describe('alerts', () => {
       'SloBurnRateFast 2m critical',
       'SloBurnRateSlow 15m warning',
     ]);
+  });
+
+  test('notice every kind of loss', () => {
+    // Reservations are released, and the next export of metrics contains what one did not.
+    const harmless = ['llm_reservations_lost_total', 'weir_metric_points_lost_total'];
+    const losses = [...exposedMetrics().keys()].filter((name) => name.endsWith('_lost_total'));
+    expect(losses.filter((name) => !harmless.includes(name)).sort()).toEqual([...LOSSES].sort());
   });
 
   test('lead to dashboards that exist', () => {

@@ -202,10 +202,11 @@ const LIMIT_ALERTS: readonly Alert[] = [
 ];
 
 /** The most important first: of a gateway that loses several, the alert shows the first. */
-const LOSSES = [
+export const LOSSES = [
   'weir_usage_events_lost_total',
   'weir_audit_entries_lost_total',
   'weir_responses_lost_total',
+  'weir_logged_requests_lost_total',
   'weir_log_lines_lost_total',
   'weir_trace_spans_lost_total',
 ] as const;
@@ -297,7 +298,7 @@ const PLATFORM_ALERTS: readonly Alert[] = [
     severity: 'warning',
     summary: 'Gateway {{ $labels.instance }} loses telemetry',
     description:
-      'Usage events, audit entries, log lines, trace spans or stored responses have been lost for 5 minutes.',
+      'Usage events, audit entries, stored responses, logged requests, log lines or trace spans have been lost for 5 minutes.',
     runbook: 'telemetry-loss',
     dashboard: 'operations',
   },

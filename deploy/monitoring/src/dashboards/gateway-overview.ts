@@ -1,6 +1,6 @@
 import { type Dashboard, graph, stat } from '../panel.ts';
 import { count, max, observations, quantile, rate, select, share, sum, topk } from '../promql.ts';
-import { chosen, SERVER_FAILURE } from './filters.ts';
+import { chosen, chosenModel, SERVER_FAILURE } from './filters.ts';
 
 const failed = { ...chosen, status: SERVER_FAILURE };
 
@@ -142,6 +142,12 @@ export const gatewayOverview: Dashboard = {
           unit: 's',
           runbook: 'high-latency',
           queries: [[quantile(0.95, 'llm_time_per_output_token_seconds', ['model'], chosen), '{{model}}']],
+        }),
+        graph('Tokens per second', {
+          description: 'Output tokens per second of each model: falls when engines are saturated.',
+          unit: 'short',
+          runbook: 'high-latency',
+          queries: [[sum(select('llm_tokens_per_second', chosenModel), 'model'), '{{model}}']],
         }),
         graph('Gateway overhead', {
           description:

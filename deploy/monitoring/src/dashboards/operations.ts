@@ -171,6 +171,29 @@ export const operations: Dashboard = {
             [sum(rate('weir_trace_spans_lost_total'), 'reason'), 'lost: {{reason}}'],
           ],
         }),
+        graph('Guardrail actions', {
+          description:
+            'What guardrails did, by action: a rise of `block` after a change of rules blocks users.',
+          unit: 'ops',
+          runbook: 'high-error-rate',
+          queries: [
+            [
+              sum(rate('llm_guardrail_results_total'), 'guardrail', 'direction', 'action'),
+              '{{guardrail}} {{direction}}: {{action}}',
+            ],
+          ],
+        }),
+        graph('Guardrail duration p99', {
+          description: 'Time that guardrails add to requests and responses.',
+          unit: 's',
+          runbook: 'high-latency',
+          queries: [
+            [
+              quantile(0.99, 'llm_guardrail_duration_seconds', ['guardrail', 'direction']),
+              '{{guardrail}} {{direction}}',
+            ],
+          ],
+        }),
         graph('Guardrail findings', {
           description: 'Findings of guardrails by action and kind.',
           unit: 'ops',

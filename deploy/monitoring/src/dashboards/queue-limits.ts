@@ -96,11 +96,20 @@ export const queueLimits: Dashboard = {
           queries: [[sum(rate('llm_limit_passed_total'), 'scope', 'mode'), '{{scope}}, {{mode}}']],
         }),
         graph('Used part of quotas and budgets', {
-          description: 'At the tenant’s last request; 100 % is all of it.',
+          description: 'In the present period; 100 % is all of it.',
           unit: 'percentunit',
           runbook: 'quota-exceeded',
           queries: [
             [max(select('llm_quota_used_ratio', chosenTenant), 'tenant', 'quota'), '{{tenant}} {{quota}}'],
+          ],
+          thresholds: [[1, 'red']],
+        }),
+        graph('Used part of bursts', {
+          description: 'How near tenants are to their rate limits; at 100 %, further requests get 429.',
+          unit: 'percentunit',
+          runbook: 'rate-limit-rejections',
+          queries: [
+            [max(select('llm_burst_used_ratio', chosenTenant), 'tenant', 'quota'), '{{tenant}} {{quota}}'],
           ],
           thresholds: [[1, 'red']],
         }),

@@ -160,7 +160,7 @@ export const tenants: Dashboard = {
       title: 'Quotas and budgets',
       panels: [
         graph('Used part of quotas', {
-          description: 'Used part of each quota at the tenant’s last request; 100 % is all of it.',
+          description: 'Used part of each quota in its present period; 100 % is all of it.',
           unit: 'percentunit',
           runbook: 'quota-exceeded',
           queries: [
@@ -179,7 +179,7 @@ export const tenants: Dashboard = {
           thresholds: [[1, 'red']],
         }),
         graph('Used part of budgets', {
-          description: 'Used part of each budget at the tenant’s last request; 100 % is all of it.',
+          description: 'Used part of each budget in its present period; 100 % is all of it.',
           unit: 'percentunit',
           runbook: 'budget-burn',
           queries: [
