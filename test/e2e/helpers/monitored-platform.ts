@@ -191,14 +191,17 @@ export class MonitoredPlatform {
     const exporters = await startExporterFixture();
     const collector = new Collector();
     const endpoint = await collector.start();
-    const disk = smallDisk();
     const secondMetricsPort = await freePort();
     const config = configOf(upstream.url, dead.url, exporters.url);
     const gateway = await startGateway({
       config,
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
     });
-    const second = await MonitoredPlatform.#startSecond(secondMetricsPort, disk?.path);
+    const disk = smallDisk();
+    const second = await MonitoredPlatform.#startSecond(secondMetricsPort, disk?.path).catch((error) => {
+      disk?.remove();
+      throw error;
+    });
     const platform = new MonitoredPlatform(
       ...([
         upstream,
@@ -215,7 +218,12 @@ export class MonitoredPlatform {
     upstream.respondAlways((request) =>
       request.method === 'GET' ? json({}) : platform.#respond(request.json()),
     );
-    await platform.#createTenants();
+    try {
+      await platform.#createTenants();
+    } catch (error) {
+      await platform.close();
+      throw error;
+    }
     return platform;
   }
 
