@@ -2,21 +2,37 @@ import { expect, test } from 'bun:test';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { PRINCIPAL } from '../../test/support/inference.ts';
 import { sendChat } from '../../test/support/send-chat.ts';
+import { GatewayError } from '../core/errors.ts';
 import { SecretBox } from '../platform/secret-box.ts';
 import type { LoggedRow } from '../storage/logged-request.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { openContent } from '../tenancy/sealed-content.ts';
 import { redactedValue } from './redacted-value.ts';
 import { type CapturedRequest, MAX_LOGGED_TEXT, RequestCapture } from './request-capture.ts';
-import { RequestContext } from './request-context.ts';
+import { type Outcome, RequestContext } from './request-context.ts';
 import { RequestLogWriter } from './request-log-writer.ts';
 
 const KEY = { version: 1, box: new SecretBox('a secret', 'request log') };
 
-function captured(id: string, text = '{"a":"b"}', tenant = 't'): CapturedRequest {
+function captured(
+  id: string,
+  text = '{"a":"b"}',
+  tenant = 't',
+  outcome: Outcome = { kind: 'done' },
+): CapturedRequest {
   const principal = { ...PRINCIPAL, tenant };
   const request = new RequestContext({ id, principal, operation: 'chat', route: '/r', startedAt: 0 });
-  request.complete({ kind: 'done' });
+  request.routing.attempts.push({
+    ...{ provider: 'p', model: 'm', startedAt: 0, firstEventAt: undefined, endedAt: 1 },
+    failure: {
+      code: 'upstream_error',
+      message: 'it said: a secret',
+      provider: 'p',
+      model: 'm',
+      durationMs: 1,
+    },
+  });
+  request.complete(outcome);
   const capture = new RequestCapture(text);
   capture.complete('{"c":"d"}');
   return capture.taken(request, 5, 1_000);
@@ -73,14 +89,18 @@ function setUp(maxBytes?: number) {
 test('requests are redacted and sealed, and open with their own row only', async () => {
   const { writer, rows } = setUp();
   writer.add(captured('one', '{"q":"my secret"}'));
-  writer.add(captured('two', 'no JSON, a secret'));
+  const error = new GatewayError('upstream_rejected', 'it said: a secret');
+  writer.add(captured('two', 'no JSON, a secret', 't', { kind: 'failed', error }));
   await writer.flush();
   const [one, two] = rows;
   if (!one || !two) throw new Error('not stored');
   expect(JSON.stringify(rows)).not.toContain('secret');
   const keys = new Map([[1, KEY]]);
   expect(openContent(one, keys)).toMatchObject({ request: { q: 'my [X]' }, response: { c: 'd' } });
-  expect(openContent(two, keys)?.request).toBe('no JSON, a [X]');
+  expect(openContent(two, keys)).toMatchObject({
+    request: 'no JSON, a [X]',
+    explanation: { reason: 'it said: a [X]', attempts: [{ reason: 'it said: a [X]' }] },
+  });
   expect(openContent({ ...one, sealed: two.sealed }, keys)).toBeUndefined();
   expect(openContent({ ...one, sealed: `AAAA${one.sealed.slice(4)}` }, keys)).toBeUndefined();
   expect(openContent(one, new Map())).toBeUndefined();

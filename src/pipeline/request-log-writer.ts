@@ -10,6 +10,7 @@ import { sealContent } from '../tenancy/sealed-content.ts';
 import { explain } from './explain.ts';
 import { longTexts, redactedValue } from './redacted-value.ts';
 import type { CapturedRequest } from './request-capture.ts';
+import type { RequestRecord } from './request-record.ts';
 import { costOf, summaryOf } from './request-summary.ts';
 
 export interface RequestLogWriterOptions {
@@ -146,7 +147,7 @@ export class RequestLogWriter {
   }
 
   async #row(captured: CapturedRequest, key: LogKey): Promise<LoggedRow> {
-    const { prices, newId } = this.options;
+    const { newId } = this.options;
     const { record, truncated } = captured;
     const id = newId();
     const costPico = costOf(captured);
@@ -155,7 +156,7 @@ export class RequestLogWriter {
       ...{ row: id, summary, truncated },
       request: await this.#redacted(captured.request),
       response: await this.#redacted(captured.response ?? null),
-      explanation: explain(record, prices()),
+      explanation: this.#explanation(record),
     };
     return {
       ...{ id, requestId: record.id, at: Date.parse(summary.at), keyId: record.keyId },
@@ -168,6 +169,15 @@ export class RequestLogWriter {
       ...{ costPico: costPico ?? null, durationMs: summary.duration_ms },
       ...{ keyVersion: key.version, sealed: await sealContent(content, key) },
     };
+  }
+
+  /** Messages of providers may quote the prompt. */
+  #explanation(record: RequestRecord): LoggedContent['explanation'] {
+    const { redact, prices } = this.options;
+    const explanation = explain(record, prices());
+    const redacted = <T extends { readonly reason?: string }>(one: T): T =>
+      one.reason === undefined ? one : { ...one, reason: redact(one.reason) };
+    return { ...redacted(explanation), attempts: explanation.attempts.map(redacted) };
   }
 
   /** @param content JSON as a text, another text, or a value. @returns the JSON's value, redacted */

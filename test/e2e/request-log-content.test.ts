@@ -99,6 +99,16 @@ describe('a tenant with a request log', () => {
     await eventually('it is recorded', async () => (await reads()).length === 1);
   });
 
+  test('explains a request that the process no longer remembers', async () => {
+    for (let index = 0; index < 2_000; index += 1)
+      await chat('else', `newer-${index}`, 'Hi', { model: 'missing' });
+    const { body } = await call('boss', 'GET', '/admin/v1/requests/plain');
+    expect(body).toMatchObject({ source: 'log', outcome: 'done', attempts: [{ provider: 'simulator' }] });
+    expect(asList(body.looks)).toMatchObject([{ model: 'simulator', because: 'asked' }]);
+    expect(asList(body.price).length).toBeGreaterThan(0);
+    expect(JSON.stringify(body.messages)).toContain('[EMAIL]');
+  }, 60_000);
+
   test('rotates its key, and reads what the key before has sealed', async () => {
     const { body } = await call('boss', 'POST', `${LOG}/rotate-key`);
     expect(body).toEqual({ version: 2 });
