@@ -67,7 +67,7 @@ export class LimitGauges {
     return any;
   }
 
-  /** Assigns all series anew: there is room for others. */
+  /** Assigns all series again: there is room for others. */
   #restart({ limits, maxSeries }: Pick<Metrics, 'limits' | 'maxSeries'>): void {
     this.#maxSeries = maxSeries;
     limits.quotaUsed.reset();
