@@ -2,6 +2,7 @@ import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { runningGateway } from '../app/data-folder.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { checkEmbedder } from './doctor/embedder.ts';
 import { countFindings, type Finding, messageOf, printFinding } from './doctor/finding.ts';
 import { checkEngineCommands, checkFileLimit, checkPorts, checkTls } from './doctor/machine.ts';
 import { checkProviders } from './doctor/providers.ts';
@@ -32,6 +33,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   if (config) {
     for (const finding of await checkStores(config, env)) report(finding);
     if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));
+    for (const finding of await checkEmbedder(config)) report(finding);
     for (const finding of await checkPorts(config)) report(finding);
     if (config.server.tls !== null) report(await checkTls(config.server.tls));
     report(checkFileLimit());
