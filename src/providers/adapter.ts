@@ -175,7 +175,15 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
             return translateResponse(chat ?? lacking('chat', target), response, call, target, context);
           }
           const parsed = forward.parse(response, call, target, context);
-          return forwardedResult(parsed, forward.canonical, response, call, target, context);
+          return forwardedResult(
+            parsed,
+            forward.canonical ?? forward.content,
+            response,
+            call,
+            target,
+            context,
+            () => (forward.canonical ? call.chat() : NO_REQUEST),
+          );
         }
         case 'embedding': {
           if (embeddingPassthrough) return resultOf(embeddingPassthrough.parse(response, call, target));
@@ -200,10 +208,11 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     streamDecoder(call, target, context, mode) {
       const forward = passthroughOf(call, target);
       if (!forward) return translateStream(chat ?? lacking('chat', target), call, target, context, mode);
-      if (mode === 'bytes' || !forward.canonical) {
+      const content = forward.canonical ?? forward.content;
+      if (mode === 'bytes' || !content) {
         return new ForwardingDecoder(forward.decoder(call, target, context));
       }
-      const reader = forward.canonical.reader(target, call.chat());
+      const reader = content.reader(target, forward.canonical ? call.chat() : NO_REQUEST);
       // In mode `rewrite` the end of the chain renders the response, and reports it to the endpoint.
       const { onResponse: _, ...forwarded } = call;
       const decoder = forward.decoder(mode === 'rewrite' ? forwarded : call, target, context);

@@ -64,6 +64,8 @@ export interface PassthroughFormat {
   replay?(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
   /** Reads the same wire format, for interceptors that need the content. Without it, forwarded bodies stay undecoded. */
   readonly canonical?: Pick<ChatFormat, 'parse' | 'reader'>;
+  /** The same for formats that are replayed as they are: it reads responses from the upstream only. */
+  readonly content?: Pick<ChatFormat, 'parse' | 'reader'>;
 }
 
 /** Translation of embedding requests. */

@@ -53,10 +53,11 @@ export function forwardedResult(
   call: ChatCall,
   target: Target,
   context: AttemptContext,
+  request: () => ChatRequest,
 ): CompleteResult {
   if (!format) return new CompleteResult(text, usage, finishReason);
   return new CompleteResult(text, usage, finishReason, {
-    decode: () => format.parse(response, target, call.chat()),
+    decode: () => format.parse(response, target, request()),
     render: (chat) => call.dialect.renderResult(chat, renderContextOf(call, context)),
   });
 }

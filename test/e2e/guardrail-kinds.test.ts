@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
-import { eventStream } from '../support/scripts.ts';
+import { dataEvents, eventStream, json } from '../support/scripts.ts';
 import { chat, completion, expectError, mockConfig, post, streamPieces } from './harness.ts';
 
 const EMAIL = 'anna.schmidt@example.com';
@@ -181,6 +181,31 @@ test('personal data in names, files, descriptions of tools and schemas of SQL do
   expect(all).not.toContain(Buffer.from(`mail ${EMAIL}`).toString('base64').slice(4, 20));
   expect(all).toContain("DEFAULT '[EMAIL]'");
   expect(all).toContain(Buffer.from('mail [EMAIL]').toString('base64'));
+}, 30_000);
+
+test('legacy completions are read and changed like other responses', async () => {
+  const { gateway, mock, sent } = await start([{ id: 'pii', kind: 'pii', action: 'redact' }]);
+  const choice = (text: string, finish: string | null) => ({
+    ...{ id: 'c', object: 'text_completion', created: 1, model: 'm' },
+    choices: [{ index: 0, text, finish_reason: finish, logprobs: null }],
+  });
+  mock.respondAlways((request) =>
+    request.text().includes('"stream":true')
+      ? eventStream(dataEvents([choice('I am anna.sch', null), choice('midt@example.com now.', 'stop')]))
+      : json(choice(`I am ${EMAIL} now.`, 'stop')),
+  );
+  const ask = (more: Readonly<Record<string, unknown>> = {}) =>
+    post(gateway, JSON.stringify({ model: 'chat', prompt: [`a ${EMAIL}`, 'b'], ...more }), {
+      path: '/v1/completions',
+    });
+  expect(await (await ask()).json()).toMatchObject({
+    choices: [{ text: 'I am [EMAIL] now.', finish_reason: 'stop' }],
+  });
+  const streamed = await (await ask({ stream: true })).text();
+  const texts = [...streamed.matchAll(/"text":"([^"]*)"/g)].map((one) => one[1]);
+  expect(texts.join('')).toBe('I am [EMAIL] now.');
+  expect(streamed).toContain('[DONE]');
+  expect(sent()).not.toContain(EMAIL);
 }, 30_000);
 
 describe('a response schema', () => {

@@ -185,7 +185,7 @@ describe('streams', () => {
           .reduce((sum, count) => sum + count, 0);
         expect(counted).toBe([...whole.counts.values()].reduce((sum, count) => sum + count, 0));
       }),
-      { numRuns: runs(300) },
+      { numRuns: runs(500) },
     );
   });
 

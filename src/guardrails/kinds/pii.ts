@@ -4,6 +4,7 @@ import { type Pseudonyms, RestoringStream } from '../../redaction/pseudonyms.ts'
 import { type Redacted, Redactor } from '../../redaction/redactor.ts';
 import { StreamRedactor } from '../../redaction/stream-redactor.ts';
 import { replacerOf } from '../../redaction/styles.ts';
+import { mapEncodedValues } from '../encoded-values.ts';
 import type {
   CheckContext,
   CheckedText,
@@ -42,9 +43,14 @@ export class PiiChecker implements TextChecker {
     { text, stage }: CheckedText,
     { pseudonyms, pause }: CheckContext,
   ): TextVerdict | Promise<TextVerdict> {
-    if (!this.#usesPseudonyms) return redact(text, this.#redactor, pause);
-    if (stage === 'output') return { text: pseudonyms.restore(text), counts: NOTHING };
-    return redact(text, this.#pseudonymiser(pseudonyms), pause);
+    const isInput = stage === 'input';
+    if (this.#usesPseudonyms && !isInput) return { text: pseudonyms.restore(text), counts: NOTHING };
+    const redactor = this.#usesPseudonyms ? this.#pseudonymiser(pseudonyms) : this.#redactor;
+    const redacted = redact(text, redactor, pause);
+    if (!isInput) return redacted;
+    return redacted instanceof Promise
+      ? redacted.then((one) => withoutEncoded(one, redactor))
+      : withoutEncoded(redacted, redactor);
   }
 
   stream(_: Omit<CheckedText, 'text'>, { pseudonyms }: CheckContext): TextStream {
@@ -86,4 +92,18 @@ async function redactInPieces(
   }
   add(stream.end());
   return { text: parts.join(''), counts };
+}
+
+/** Redacts what is encoded in a text of a request: base64 hides nothing from the provider. */
+function withoutEncoded(redacted: Redacted, redactor: Redactor): Redacted {
+  let counts: Map<SensitiveKind, number> | undefined;
+  const text = mapEncodedValues(redacted.text, (value) => {
+    const inner = redactor.redact(value);
+    for (const [kind, count] of inner.counts) {
+      counts ??= new Map(redacted.counts);
+      counts.set(kind, (counts.get(kind) ?? 0) + count);
+    }
+    return inner.text;
+  });
+  return counts ? { text, counts } : redacted;
 }

@@ -179,7 +179,7 @@ test('streams are changed as the whole text is, wherever they are split', () => 
         expect(out + (stream?.end().text ?? '')).toBe(whole.text);
       },
     ),
-    { numRuns: runs(300) },
+    { numRuns: runs(500) },
   );
 });
 

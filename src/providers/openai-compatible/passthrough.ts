@@ -12,6 +12,7 @@ import { addCacheKey } from '../prompt-cache.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { assertUsable } from './chat-parts.ts';
 import { normalisedMessages } from './choice-normaliser.ts';
+import { completionContent } from './completion-content.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
 import { ParameterRuleCache } from './parameter-rule-cache.ts';
@@ -72,6 +73,7 @@ export function openAiPassthrough(
     ...(canonical
       ? { canonical }
       : {
+          content: completionContent,
           replay: (response, call, target, context) => {
             const { json } = decodeBody(response, target, 'choices');
             return new ReplayingDecoder(json, decoderOf(call, target, context));
