@@ -167,6 +167,21 @@ export function editMembers(text: string, edits: Readonly<Record<string, string 
   return `${out.slice(0, open)}${added}${kept > 0 ? ',' : ''}${out.slice(open)}`;
 }
 
+/** @returns those of some top-level members of an object that occur more than once */
+export function repeatedMembers(text: string, names: readonly string[]): readonly string[] {
+  const scanner = new MemberScanner(text);
+  const met = new Set<string>();
+  const repeated = new Set<string>();
+  while (scanner.advance()) {
+    for (const name of names) {
+      if (!scanner.is(name)) continue;
+      if (met.has(name)) repeated.add(name);
+      met.add(name);
+    }
+  }
+  return [...repeated];
+}
+
 /**
  * The text of an object up to and including the last of some members, if they open the object in any order;
  * else `undefined`. Event streams repeat this head in every event, so that it can be recognised without parsing.

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
-import { editMembers } from '../core/json-edit.ts';
+import { writeChanges } from '../core/json-changes.ts';
+import { editMembers, repeatedMembers } from '../core/json-edit.ts';
 import { once } from '../core/once.ts';
-import type { CheckedText, RequestShape } from '../guardrails/guardrail.ts';
+import type { CheckedText, Guardrail, RequestShape } from '../guardrails/guardrail.ts';
 import {
   mapRequestTexts,
   type RequestText,
@@ -62,7 +63,7 @@ export async function checkRequest(
     return after[index] ?? text;
   });
   return {
-    call: changed ? withTexts(call, changed) : call,
+    call: withoutRepeated(changed ? withTexts(call, changed) : call, readers, first),
     beside: others.length === 0 ? undefined : passBeside(others, before, after, run, scope, now),
   };
 }
@@ -187,13 +188,26 @@ function blockedBy({ guardrail: { id }, counts, outcome }: GuardrailResult): Gat
   );
 }
 
+/**
+ * A member that occurs more than once has different values for different parsers. Only the last one was read: it takes the
+ * place of the others, where texts may have to be changed.
+ */
+function withoutRepeated(
+  call: InferenceCall,
+  ...lists: readonly (readonly { readonly guardrail: Guardrail }[])[]
+): InferenceCall {
+  if (!lists.flat().some(({ guardrail }) => guardrail.changesTexts || guardrail.action === 'block'))
+    return call;
+  const repeated = repeatedMembers(call.text, TEXT_MEMBERS);
+  if (repeated.length === 0) return call;
+  const edits = Object.fromEntries(repeated.map((member) => [member, JSON.stringify(call.body[member])]));
+  return { ...call, text: editMembers(call.text, edits) };
+}
+
 /** A call with other texts: every other byte of its body stays. */
 export function withTexts(call: InferenceCall, changed: Readonly<Record<string, unknown>>): InferenceCall {
-  const edits = Object.fromEntries(
-    TEXT_MEMBERS.flatMap((member) => (member in changed ? [[member, JSON.stringify(changed[member])]] : [])),
-  );
-  const text = editMembers(call.text, edits);
   const body = { ...call.body, ...changed };
+  const text = writeChanges(call.text, call.body, body);
   switch (call.operation) {
     case 'chat':
     case 'completion': {

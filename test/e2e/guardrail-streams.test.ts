@@ -133,3 +133,16 @@ test('a token that the user typed keeps its meaning, and values get others', asy
   });
   expect(mock.requests.at(-1)?.text()).toContain('What is [EMAIL_1]? I am [EMAIL_2]');
 }, 30_000);
+
+test('a body with findings keeps its other bytes, and hides nothing in a member that occurs twice', async () => {
+  const { gateway, mock } = await start([pii()]);
+  mock.respondAlways(completion());
+  const body = `{ "model":"chat", "messages":[ {"role":"user","content":"I am ${EMAIL}, \\u00e9 \\/"} , {"content":"ok","role":"user"} ], "seed":12345678901234567890, "top_p":1.0 }`;
+  await (await post(gateway, body)).text();
+  expect(mock.requests.at(-1)?.text()).toBe(
+    body.replace('"chat"', '"upstream-chat"').replace(`I am ${EMAIL}, \\u00e9 \\/`, 'I am [EMAIL], é /'),
+  );
+  const twice = `{"model":"chat","messages":[{"role":"user","content":"${EMAIL}"}],"messages":[{"role":"user","content":"hi"}]}`;
+  await (await post(gateway, twice)).text();
+  expect(mock.requests.at(-1)?.text()).not.toContain(EMAIL);
+}, 30_000);
