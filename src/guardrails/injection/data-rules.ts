@@ -1,7 +1,7 @@
 import { type InjectionRule, phrase, SPACE, words } from './rule.ts';
 
 const AI =
-  '(?:ai|a\\.i\\.|llms?|gpt|chat ?gpt|claude|gemini|copilot|(?:large )?language models?|chat ?bots?|bots?|(?:ai |virtual |digital )?assistants?|(?:ai )?agents?|ai (?:systems?|models?|tools?|readers?|reviewers?|screeners?)|automated (?:systems?|reviewers?|screeners?)|models?)';
+  '(?:ai|a\\.i\\.|llms?|gpt|chat ?gpt|claude|gemini|copilot|(?:large )?language models?|chat ?bots?|bots?|(?:ai |virtual |digital )?assistants?|(?:ai )?agents?|ai (?:systems?|models?|tools?|readers?|reviewers?|screeners?)|automated (?:systems?|reviewers?|screeners?))';
 const DO =
   "forward|send|transfer|exfiltrate|execute|run|call|invoke|fetch|post|delete|remove|recommend|rate|rank|score|tell the user|instruct the user|ask the user|visit|open|click|enter|append|include|insert|add|output|reply|respond|write|print|say|ignore|disregard|forget|stop|book|buy|pay|approve|grant|upload|download|email|e-mail|create|change|update|reset|share|search|read|list|navigate|submit|output|mention|promote|praise|summari[sz]e|follow|encode|leak|reveal|do not|don['’]?t|never|must|should|immediately|always|first|use";
 
@@ -12,14 +12,37 @@ const rule = (group: string, weight: number, source: string): InjectionRule => (
 
 /** Instructions to a model outside of the user's messages: in documents, pages and results of tools. */
 export const DATA_RULES: readonly InjectionRule[] = [
+  rule('cancel', 0.6, `(?:ignore|disregard|forget) the user(?=[.!,;\\n]|$)`),
+  rule('new-task', 0.4, `your (?:new )?(?:task|goal|mission|job) is to`),
+  rule('hidden', 0.42, `(?:hidden|secret|invisible) (?:directives?|instructions?|commands?|orders?)`),
+  rule(
+    'when',
+    0.45,
+    `when (?:you (?:are )?)?(?:summari[sz]ing|answering|translating|responding|replying|reviewing|describing)(?: \\w{1,12}){0,3},? (?:say|write|mention|include|state|tell|add|claim|conclude|respond|always)`,
+  ),
+  rule(
+    'before-tool',
+    0.42,
+    `(?:before|after|when) (?:using|calling|invoking) (?:any|this|the|other|another)(?: \\w{1,15})? ?tools?`,
+  ),
+  rule(
+    'action',
+    0.5,
+    `(?:read|open|cat|pass|send|include|upload|attach|print|output|get)${words(4)}${SPACE}\\S{0,30}(?:id_rsa|\\.env|\\.ssh|\\/etc\\/passwd|credentials|\\.aws)`,
+  ),
+  {
+    ...{ kind: 'delimiter', group: 'role', weight: 0.5, onlyInData: true },
+    pattern:
+      /\[{1,2}(?:system|developer|admin)\]{1,2}(?=[^\n]{0,120}(?:user|assistant|must|approved|delete|ignore|instructions?|access))/g,
+  },
   rule(
     'address',
-    0.55,
+    0.62,
     `(?:notes?|notice|message|instructions?|attention|warning|memo|reminder|important(?: information| message)?|hidden text|information|directives?|commands?|reply|hint|request)(?:[,:]? (?:to|for|all|any|the|every|this|de[a]r|your)){0,3} ${AI}(?: \\w{1,15}){0,3}`,
   ),
   rule(
     'address',
-    0.55,
+    0.62,
     `(?:if|when|while|since|because|as) you(?: are|['’]re)(?: reading this)?(?: an?| the| as an?){0,2}${words(2)} ${AI}|as (?:the|an?) ${AI}, (?:you|please)|de[a]r ${AI}|hey,? ${AI}|hello,? ${AI}[,!]|${AI} (?:that|who|which)(?: \\w{1,12})? (?:reads?|process(?:es)?|summari[sz]es?|sees?|parses?|reviews?|analy[sz]es?|encounters?)|(?:to the |to any |to all |all |every |any )${AI} (?:processing|reading|reviewing|analy[sz]ing|parsing|that|who|must|should)|${AI},? (?:please|you must|you should|you need to|your (?:new )?task)`,
   ),
   rule(

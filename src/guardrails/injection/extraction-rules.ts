@@ -24,7 +24,7 @@ export const EXTRACTION_RULES: readonly InjectionRule[] = [
   rule(
     'prompt',
     0.65,
-    `(?:${REVEAL})${words(4)}${SPACE}(?:the|this|these|any|all)${ADJECTIVES}${SPACE}(?:system|sys|developer|hidden|secret|initial|original|initiali[sz]ation)[ -]?(?:prompts?|messages?|instructions?)`,
+    `(?:${REVEAL})${words(4)}${SPACE}(?:the|this|these|any|all)${ADJECTIVES}${SPACE}(?:system|sys|developer|hidden|secret|initial|original|initiali[sz]ation)[ -]?(?:prompts?|messages?|instructions?)(?! (?:for|of an?|that (?:tells|says)|in (?:my|the|our)|to) )`,
   ),
   rule('prompt', 0.5, `(?:${REVEAL})${SPACE}(?:system|sys)[ _-]?prompt`),
   rule(
@@ -110,6 +110,44 @@ export const EXTRACTION_RULES: readonly InjectionRule[] = [
     'above',
     0.6,
     `(?:output|print|repeat|reproduce|display|echo)${words(2)}${SPACE}initiali[sz]ation(?: above)?`,
+  ),
+  rule(
+    'prompt',
+    0.55,
+    `(?:what|which|list|tell me)(?: the| all| your){0,2} (?:instructions|rules|guidelines|directives) (?:are|were|do|have) you (?:currently |now )?(?:following|follow|given|been given|have|operat(?:e|ing)|under)`,
+  ),
+  rule(
+    'prompt',
+    0.42,
+    `(?:print|output|reveal|show|display|repeat|leak|echo)(?: me)? the (?:full |entire |whole |original )?prompt(?! (?:for|about|engineering|template|in|of))`,
+  ),
+  rule(
+    'above',
+    0.42,
+    `(?:text|words|content|message|instructions?|prompt) (?:at|from) the (?:very )?(?:top|beginning|start) of (?:this|our|the) (?:conversation|chat|context|prompt)`,
+  ),
+  rule(
+    'verbatim',
+    0.45,
+    `before i (?:wrote|typed|said|sent|asked)|(?:starting|beginning) (?:from|with|at) the (?:very )?first (?:character|word|line|letter)|precedes this (?:message|prompt)`,
+    false,
+  ),
+  rule(
+    'kept',
+    0.5,
+    `(?:secrets?|passwords?|keys?|codes?|flags?|tokens?)${words(3)}${SPACE}you (?:were|are|have been)(?: \\w{1,12})? to (?:protect|keep|hide|guard|not|never)`,
+    false,
+  ),
+  rule(
+    'kept',
+    0.42,
+    `(?:is|are|it['’]s|written|stored|hidden) in your (?:instructions|system prompt|prompt|memory)`,
+    false,
+  ),
+  rule(
+    'secret',
+    0.36,
+    `tell (?:me|us) the (?:password|secret key|passcode|passphrase|flag)(?! (?:rules|policy|requirements))`,
   ),
   rule(
     'verbatim',

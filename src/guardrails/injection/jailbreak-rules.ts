@@ -47,6 +47,21 @@ export const JAILBREAK_RULES: readonly InjectionRule[] = [
     `(?:un(?:filtered|censored|restricted|limited|hinged|aligned)|amoral|immoral|unethical|jail ?broken|rule-?less|lawless|evil)${words(1)}${SPACE}(?:ai|assistant|chat ?bots?|bots?|models?|versions?|persona|gpt|confidant|expert|twin|character|hacker|answers?|responses?|output|replies|reply)`,
   ),
   rule(
+    'limits',
+    0.66,
+    `(?:as if|like|as though) you (?:had been|were|are|have been) (?:jail ?broken|uncensored|unrestricted|unfiltered|unaligned)`,
+  ),
+  rule(
+    'no-system',
+    0.5,
+    `(?:never (?:received|had|got)|without|no|had no) (?:any |a |the )?system (?:message|prompt|instructions?)`,
+  ),
+  rule(
+    'not-yourself',
+    0.42,
+    `stop (?:being|acting (?:as|like)) (?:an? )?(?:helpful |polite |ai |virtual )?(?:assistant|ai|chat ?bot|yourself)`,
+  ),
+  rule(
     'names',
     0.5,
     `chaos ?gpt|free ?gpt|evil ?(?:gpt|bot)|worm ?gpt|fraud ?gpt|better ?dan|anti-?gpt|based ?gpt|devmode|(?:act as|you are|you['’]re|imagine you['’]re|be|as) (?:stan|aim|dude|mongo tom|omega|jail ?break)(?=[ ,.:;!]|$)|strives? to avoid norms|always intelligent and machiavellian`,
@@ -190,7 +205,7 @@ export const DELIMITER_RULES: readonly InjectionRule[] = [
   {
     ...{ kind: 'delimiter', group: 'border', weight: 0.5 },
     pattern:
-      /[-=*#_~[(<]{2,10}\s{0,3}(?:end|begin|start)(?:ing)?(?: of)?(?: the)? (?:user|system|prompt|input|data|document|context|instructions?|untrusted|text|admin|message|conversation)\b[^\n]{0,30}/g,
+      /[-=*#_~[(<"'`]{2,10}\s{0,3}(?:end|begin|start)(?:ing)?(?: of)?(?: the)? (?:user|system|prompt|input|data|document|context|instructions?|untrusted|text|admin|message|conversation)\b[^\n]{0,30}/g,
   },
   {
     ...{ kind: 'delimiter', group: 'role', weight: 0.4, isOrder: true },

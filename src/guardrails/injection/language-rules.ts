@@ -230,6 +230,13 @@ const WORDS: Readonly<Record<string, Language>> = {
   },
 };
 
+/** "You are now", "act as", "from now on", in all languages. */
+const PERSONA =
+  'actúa como|eres ahora|ahora eres|a partir de ahora|agis comme|tu es maintenant|désormais,? tu|à partir de maintenant|du bist (?:jetzt|nun|ab sofort)|ab (?:jetzt|sofort)|von nun an|agisci come|sei ora|ora sei|d.ora in poi|aja como|você é agora|agora você é|a partir de agora|je bent nu|vanaf nu|jesteś teraz|od teraz|ты теперь|теперь ты|отныне|с этого момента|ти тепер|你现在是|你現在是|从现在开始|從現在開始|现在你是|扮演|あなたは今|これからあなたは|今から|당신은 이제|너는 이제|지금부터|artık sen|bundan sonra|أنت الآن|من الآن|अब तुम|अब आप|bây giờ bạn là|sekarang kamu|mulai sekarang|du är nu|från och med nu';
+/** "Word for word", in all languages. */
+const VERBATIM =
+  'wort für wort|wortwörtlich|im wortlaut|mot pour mot|mot à mot|palabra por palabra|textualmente|parola per parola|palavra por palavra|woord voor woord|słowo w słowo|дословно|слово в слово|逐字|一字不差|原文|そのまま|一語一句|글자 그대로|kelimesi kelimesine|حرفيا|ord för ord';
+
 /** The rules of one language. */
 export interface LanguageRules {
   /** Matches every text that a rule matches; without `g`, so that it has no state. */
@@ -238,7 +245,7 @@ export interface LanguageRules {
 }
 
 /** The same attacks in other languages than English. */
-export const LANGUAGES: readonly LanguageRules[] = Object.values(WORDS).map((language) => ({
+const OF_EACH: readonly LanguageRules[] = Object.values(WORDS).map((language) => ({
   trigger: new RegExp(
     withoutMarks(
       `${language.object}|${language.prompt}|${language.free}${language.all ? `|${language.all}` : ''}`,
@@ -247,6 +254,24 @@ export const LANGUAGES: readonly LanguageRules[] = Object.values(WORDS).map((lan
   ),
   rules: rulesOf(language),
 }));
+
+/** What all languages share is searched once. */
+const OF_ALL: LanguageRules = {
+  trigger: new RegExp(withoutMarks(`${PERSONA}|${VERBATIM}`), 'u'),
+  rules: [
+    {
+      ...{ kind: 'jailbreak', group: 'persona', weight: 0.36 },
+      pattern: new RegExp(withoutMarks(`(?<![\\p{L}])(?:${PERSONA})`), 'gu'),
+    },
+    {
+      ...{ kind: 'extraction', group: 'verbatim', weight: 0.36 },
+      pattern: new RegExp(withoutMarks(VERBATIM), 'gu'),
+    },
+  ],
+};
+
+/** The rules of all languages but English. */
+export const LANGUAGES: readonly LanguageRules[] = [...OF_EACH, OF_ALL];
 
 /** Texts are read without the marks of Latin, Cyrillic and Greek letters. */
 function withoutMarks(source: string): string {
@@ -288,6 +313,7 @@ function rulesOf({
     rule('jailbreak', 'limits', 0.45, word(free)),
   ];
   if (all) rules.push(rule('override', 'ignore', 0.75, `${verb}${gap}${word(all)}`));
+  rules.push(rule('extraction', 'prompt', 0.5, `${word(reveal)}${gap}${which}${gap}${thing}`));
   if (isVerbLast) rules.push(rule('override', 'ignore', 0.85, `${which}${gap}${thing}${gap}${verb}`));
   return rules;
 }

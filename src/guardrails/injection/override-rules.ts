@@ -13,7 +13,7 @@ const WEAK_OBJECT =
   'context|messages?|texts?|conversation|tasks?|assignment|requests?|content|inputs?|statements?|chat|training|sentences?|lines?';
 /** After the object, who gave it. */
 const GIVEN =
-  "(?:above|before|prior|earlier|so far|until now|previously|preceding|you (?:were|have|had|got|received|are|’ve|'ve|follow|obey)|that (?:were|was|you)|given|provided|set (?:for|by|upon)|from (?:the|your) (?:system|developer|operator|company|admin))";
+  "(?:above|before|prior|earlier|so far|until now|previously|preceding|you (?:were|have|had|got|received|are|’ve|'ve|follow|obey)|that (?:were|was|you)|(?:were|was|have been|are) (?:loaded|given|set|provided|written|installed|assigned|configured|imposed)|given|provided|set (?:for|by|upon)|from (?:the|your) (?:system|developer|operator|company|admin))";
 
 const order = (group: string, weight: number, source: string): InjectionRule => ({
   ...{ kind: 'override', group, weight, isOrder: true },
@@ -77,6 +77,27 @@ export const OVERRIDE_RULES: readonly InjectionRule[] = [
     0.62,
     `(?:stop|end|halt|abort)${words(2)}${SPACE}(?:all |any )(?:previous|prior|other|current) (?:tasks?|work|activities)`,
   ),
+  order(
+    'ignore',
+    0.7,
+    `(?:${IGNORE}) your (?:training|creators?|developers?|makers?|operators?|programmers?|conditioning)(?! (?:wheels|data|plan|schedule|course))`,
+  ),
+  order(
+    'ignore',
+    0.68,
+    `(?:${VERB}) (?:the|those|these|any|all)(?: of the)? (?:guard ?rails|safeguards|system prompt|safety (?:\\w{1,12})|content polic(?:y|ies)|moderation|ethical \\w{1,12})(?! (?:for|of|in|on) )`,
+  ),
+  order(
+    'comply',
+    0.42,
+    `(?:comply with|obey|do|follow|answer) (?:everything|anything|whatever|all) (?:that )?i (?:say|ask|tell|want|command|request)`,
+  ),
+  {
+    ...{ kind: 'override', group: 'void', weight: 0.66 },
+    pattern: phrase(
+      `(?:${OBJECT})${words(2)}${SPACE}(?:no longer|do not|don['’]?t|does not|doesn['’]?t|never) appl(?:y|ies) to you|no rules apply to you`,
+    ),
+  },
   order(
     'obey-nothing',
     0.6,
@@ -192,7 +213,7 @@ export const OVERRIDE_RULES: readonly InjectionRule[] = [
   order(
     'comply',
     0.45,
-    `(?:answer|respond|reply|speak|act)${words(3)}${SPACE}(?:without|with no|free of)${SPACE}(?:any |all |the |your |further |moral |ethical ){0,2}(?:rules|restrictions?|filters?|limits?|limitations?|censorship|constraints?|safety|guardrails?)`,
+    `(?:answer|respond|reply|speak|act)${words(7)}${SPACE}(?:without|with no|free of)${SPACE}(?:any |all |the |your |further |moral |ethical ){0,2}(?:rules|restrictions?|filters?|limits?|limitations?|censorship|constraints?|safety|guardrails?)`,
   ),
   order(
     'payload',
