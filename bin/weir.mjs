@@ -8,7 +8,7 @@ import { buildConsole } from '../scripts/console.mjs';
 import { root, runtimeEnvironment, setUp } from '../scripts/setup.mjs';
 
 const bun = setUp();
-if (process.argv[2] === 'serve') buildConsole(bun);
+if (['serve', 'demo'].includes(process.argv[2])) buildConsole(bun);
 const args = [join(root, 'src/main.ts'), ...process.argv.slice(2)];
 const env = runtimeEnvironment();
 

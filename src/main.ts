@@ -91,6 +91,23 @@ function commands(setExit: (code: number) => void): Command {
     });
 
   program
+    .command('demo')
+    .description('serve a week of invented traffic from a folder of its own, to look at the console')
+    .option('--host <address>', 'the address to listen on (default: 127.0.0.1)')
+    .option('--port <number>', 'the port of the API, instead of SERVER_PORT')
+    .option('--data-dir <folder>', 'an empty folder that keeps the data (default: a temporary one)')
+    .option('--seed <text>', 'the same seed generates the same traffic', 'weir')
+    .option('--generate-only', 'generate the data, and end')
+    .action(
+      async (flags: ServeFlags & { dataDir?: string; readonly seed: string; generateOnly?: boolean }) => {
+        const { demo } = await import('./cli/demo.ts');
+        const { dataDir, seed, generateOnly } = flags;
+        const options = { env: withFlags(flags), output, version, dataDir, seed };
+        setExit(await demo({ ...options, serves: generateOnly !== true }));
+      },
+    );
+
+  program
     .command('simulator')
     .description('run the simulator as a standalone engine, for tests (until SIGTERM or Ctrl-C)')
     .option('--host <address>', 'the address to listen on', '127.0.0.1')

@@ -24,6 +24,8 @@ export interface ServeOptions {
   readonly file?: string | undefined;
   readonly output: Output;
   readonly version: string;
+  /** Called with the URL of the API when requests are served. */
+  readonly onReady?: (url: string) => void;
 }
 
 /** Runs the gateway until a signal stops it. @returns the exit code. @throws CommandError when it cannot start */
@@ -57,7 +59,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 }
 
 async function run(
-  { env, output, version }: ServeOptions,
+  { env, output, version, onReady }: ServeOptions,
   loaded: LoadedConfig,
   load: (current: LoadedConfig) => LoadedConfig,
   { log, logKeeper }: Pick<GatewayOptions, 'log' | 'logKeeper'>,
@@ -85,6 +87,7 @@ async function run(
   gateway.lifecycle.ready();
   gateway.startBackground();
   output.out(banner({ gateway, servers, env, file, version, output }));
+  onReady?.(urlOf(servers.api));
 
   const watch = file === null ? undefined : reloadOnChange(gateway, file, loaded, load);
   process.on('SIGHUP', () => {
