@@ -41,7 +41,7 @@ export const money = (dollars: Maybe<number | string>, isEstimate = false): stri
 /** @param ms milliseconds */
 export const duration = (ms: Maybe<number>): string => {
   if (ms === null || ms === undefined) return DASH;
-  if (ms < 1) return `${ms.toFixed(2)} ms`;
+  if (ms > 0 && ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`;
   if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;

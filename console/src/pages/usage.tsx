@@ -58,6 +58,7 @@ const COLUMNS: readonly Column<Row>[] = [
     ...{ id: 'change', header: 'Change', isNumber: true },
     cell: (row) => {
       const [now, before] = [value('cost')(row) ?? 0, totalOf(row.before, 'cost') ?? 0];
+      if (before > 0 && now / before >= 10) return `${number(now / before)} ×`;
       return before === 0 ? '–' : `${now >= before ? '+' : '−'}${percent(Math.abs(now / before - 1))}`;
     },
   },

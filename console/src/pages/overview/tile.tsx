@@ -1,4 +1,4 @@
-import { percent } from '../../lib/format.ts';
+import { number, percent } from '../../lib/format.ts';
 import { Sparkline } from '../../ui/chart.tsx';
 import { classes } from '../../ui/classes.ts';
 
@@ -13,6 +13,9 @@ export interface TileProps {
   readonly tone?: 'bad' | undefined;
 }
 
+/** Changes from which a multiple says more than a percentage. */
+const MANY = 9;
+
 /** A figure with its course and its change. */
 export function Tile({ title, value, note, trend, change, isGood, tone }: TileProps) {
   const isWorse =
@@ -24,7 +27,10 @@ export function Tile({ title, value, note, trend, change, isGood, tone }: TilePr
       <p className="text-muted h-5">
         {change !== undefined && (
           <span className={isWorse ? 'text-warn' : undefined}>
-            {change >= 0 ? '▴' : '▾'} {percent(Math.abs(change))} to last week{' '}
+            {change >= 0 ? '▴' : '▾'}{' '}
+            {change >= MANY
+              ? `${number(change + 1)} × last week`
+              : `${percent(Math.abs(change))} to last week`}
           </span>
         )}
         {change === undefined && note}
