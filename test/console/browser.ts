@@ -9,6 +9,8 @@ import {
   type Page,
   type Request,
 } from 'playwright-core';
+import { buildConsole } from '../../scripts/console.mjs';
+import { setUp } from '../../scripts/setup.mjs';
 import { findServices } from '../../scripts/test-services.mjs';
 
 /** A browser that looks at the console, and what no page of it may do. */
@@ -24,6 +26,7 @@ export const PHONE = { viewport: { width: 390, height: 844 } };
 
 export async function launch(): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error('Chromium is missing');
+  if (!buildConsole(setUp({ withDev: true }))) throw new Error('the console could not be built');
   // Root has no sandbox; shared memory of containers is too small for the renderer.
   return chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }

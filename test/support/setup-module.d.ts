@@ -44,3 +44,9 @@ declare module '*/scripts/leak-scan.mjs' {
     }[];
   };
 }
+
+/** Types of `scripts/console.mjs`. */
+declare module '*/scripts/console.mjs' {
+  /** Builds the console if its sources have changed. @param bun path of the runtime. @returns whether it is current */
+  export function buildConsole(bun: string): boolean;
+}

@@ -1,0 +1,122 @@
+// `npm run screenshots`: pictures of the console with the data of `weir demo`, for docs/images. Look at them before a commit.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { BrowserContextOptions } from 'playwright-core';
+import { setUp } from '../../scripts/setup.mjs';
+import { freePort } from '../support/free-port.ts';
+import { cleanEnvironment } from '../support/gateway.ts';
+import { DESKTOP, launch, PHONE, type Watched, watch } from './browser.ts';
+import { withPalette } from './png.ts';
+
+const ADMIN_KEY = 'wr-admin-screenshots-0123456789abcdef';
+const MAX_BYTES = 200_000;
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = join(root, 'docs/images');
+
+interface Shot {
+  readonly name: string;
+  readonly path: string;
+  readonly tenant?: string;
+  readonly options?: BrowserContextOptions;
+  /** What is done before the picture. */
+  readonly act?: (watched: Watched) => Promise<void>;
+}
+
+const DARK = { ...DESKTOP, colorScheme: 'dark' as const };
+/** Requests of the last seconds are shown. */
+const live = async ({ page }: Watched) => {
+  await page.getByText(/[1-9][\d,.]* tokens a second/).waitFor();
+};
+const SHOTS: readonly Shot[] = [
+  { name: 'overview', path: 'overview?range=7d', act: live },
+  { name: 'overview-dark', path: 'overview?range=7d', options: DARK, act: live },
+  { name: 'overview-phone', path: 'overview?range=7d', tenant: 'acme', options: PHONE },
+  {
+    ...{ name: 'playground', path: 'playground?models=assistant,assistant-mini', tenant: 'acme' },
+    act: async ({ page }) => {
+      await page.getByLabel('Message').fill('Compare the two routes from Basel to Rotterdam.');
+      await page.keyboard.press('Control+Enter');
+      for (const name of ['assistant', 'assistant-mini']) {
+        await page.getByRole('region', { name, exact: true }).getByText('cost').waitFor();
+      }
+    },
+  },
+  { name: 'requests', path: 'requests?range=24h' },
+  {
+    ...{ name: 'request', path: 'requests?range=24h', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('row').nth(1).click();
+      await page.getByRole('dialog').waitFor();
+      await settled();
+    },
+  },
+  { name: 'usage', path: 'usage?range=7d&by=model' },
+  { name: 'usage-dark', path: 'usage?range=7d&by=key', tenant: 'acme', options: DARK },
+  { name: 'models', path: 'models' },
+  { name: 'targets', path: 'models?tab=targets' },
+  { name: 'tenants', path: 'tenants' },
+  { name: 'keys', path: 'tenants', tenant: 'acme' },
+  { name: 'keys-phone', path: 'tenants', tenant: 'acme', options: PHONE },
+  { name: 'limits', path: 'tenants?tab=limits', tenant: 'northwind' },
+  { name: 'people', path: 'tenants?tab=people', tenant: 'acme' },
+  { name: 'policies', path: 'policies?range=7d' },
+  { name: 'events', path: 'events' },
+  { name: 'settings', path: 'settings' },
+  { name: 'welcome', path: 'welcome' },
+];
+
+const home = mkdtempSync(join(tmpdir(), 'weir-screenshots-'));
+const [port, metricsPort] = [await freePort(), await freePort()];
+const child = spawn(
+  setUp({ withDev: true }),
+  ['--no-env-file', join(root, 'src/main.ts'), 'demo', '--port', String(port)],
+  {
+    cwd: home,
+    env: {
+      ...cleanEnvironment(home),
+      ...{ WEIR_ADMIN_KEY: ADMIN_KEY, METRICS_PORT: String(metricsPort), LOG_LEVEL: 'error' },
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
+try {
+  const url = await new Promise<string>((resolve, reject) => {
+    let text = '';
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (part: string) => {
+      text += part;
+      const found = /Console +(\S+)\/console/.exec(text);
+      if (found?.[1]) resolve(found[1]);
+    });
+    child.once('close', () => reject(new Error(`the demo ended:\n${text}`)));
+  });
+  mkdirSync(folder, { recursive: true });
+  const browser = await launch();
+  const [, , only] = process.argv;
+  for (const { name, path, tenant, options, act } of SHOTS.filter(
+    (shot) => only === undefined || shot.name.startsWith(only),
+  )) {
+    const watched = await watch(browser, url, { ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });
+    const { context, page } = watched;
+    await context.request.post(`${url}/v1/auth/sign-in`, { data: { key: ADMIN_KEY } });
+    if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
+    await watched.open(path);
+    await act?.(watched);
+    const file = join(folder, `${name}.png`);
+    const png = await page.screenshot({ animations: 'disabled', caret: 'hide' });
+    writeFileSync(file, await withPalette(browser, png));
+    watched.assertNoFault();
+    await context.close();
+    const { size } = statSync(file);
+    console.log(`${name}.png, ${Math.round(size / 1_000)} KB`);
+    if (size > MAX_BYTES) throw new Error(`${name}.png is larger than ${MAX_BYTES} bytes`);
+  }
+  await browser.close();
+} finally {
+  child.kill('SIGTERM');
+  rmSync(home, { recursive: true, force: true });
+}
+process.exit(0);
