@@ -35,7 +35,10 @@ export async function withPalette(browser: Browser, png: Buffer): Promise<Buffer
     const colour = pixels.readUIntBE(at, 3);
     counts.set(colour, (counts.get(colour) ?? 0) + 1);
   }
-  const palette = [...counts].sort((a, b) => b[1] - a[1]).slice(0, COLOURS).map(([colour]) => colour);
+  const palette = [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, COLOURS)
+    .map(([colour]) => colour);
   const indexes = new Map(palette.map((colour, index) => [colour, index]));
   for (const colour of counts.keys()) {
     if (!indexes.has(colour)) indexes.set(colour, nearest(palette, colour));
