@@ -204,6 +204,32 @@ describe('a trace', () => {
     expect(text).not.toContain(gateway.adminKey);
     expect(text).toContain('"weir.stream"');
   }, 30_000);
+
+  test('has a span for each guardrail, with what it decided', async () => {
+    const { gateway, mock } = await start({}, () => ({
+      guardrails: [
+        { id: 'pii', kind: 'pii', action: 'redact', version: 'v2' },
+        { id: 'attacks', kind: 'injection', on: ['input'], action: 'block' },
+      ],
+    }));
+    mock.respondAlways(completion());
+    await (
+      await post(gateway, chat({ messages: [{ role: 'user', content: 'I am jo@example.com' }] }))
+    ).text();
+    const named = (name: string) => collector.spans.filter((span) => span.name === name);
+    await eventually('the spans are there', () => named('guardrail attacks').length > 0, 10_000);
+    expect(named('guardrail pii').map(attributesOf)).toContainEqual(
+      expect.objectContaining({
+        'weir.guardrail.version': 'v2',
+        'weir.guardrail.direction': 'input',
+        'weir.guardrail.outcome': 'redact',
+      }),
+    );
+    expect(named('guardrail attacks').map(attributesOf)).toMatchObject([
+      { 'weir.guardrail.outcome': 'allow' },
+    ]);
+    expect(JSON.stringify(collector.spans)).not.toContain('jo@example.com');
+  }, 30_000);
 });
 
 describe('sampling', () => {
