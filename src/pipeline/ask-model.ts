@@ -1,17 +1,23 @@
 import { GatewayError } from '../core/errors.ts';
 import { drainStream } from '../core/stream/drain.ts';
 import type { AskModel } from '../guardrails/guardrail.ts';
-import type { Router } from '../routing/router.ts';
 import type { ChatQuestion } from './chat-question.ts';
 import type { CallScope, Next } from './interceptor.ts';
+import type { InterceptorServices } from './interceptor-services.ts';
+import { settleAs } from './settle-call.ts';
 
 /**
  * Lets guardrails ask a model beside a request. The question is a request of its own, with the same key: it is routed,
  * limited and settled like others, and no guardrail reads it.
  */
-export function askModel(scope: CallScope, next: Next, router: Router, question: ChatQuestion): AskModel {
+export function askModel(
+  scope: CallScope,
+  next: Next,
+  services: InterceptorServices,
+  question: ChatQuestion,
+): AskModel {
   return async (model, prompt, signal) => {
-    const route = router.resolve(model);
+    const route = services.router.resolve(model);
     if (!route)
       throw new GatewayError('model_not_found', `The model "${model}" of a guardrail does not exist.`);
     const detached = scope.detach(scope.deadlineAt, 'guardrail');
@@ -19,6 +25,7 @@ export function askModel(scope: CallScope, next: Next, router: Router, question:
     const call = question(model, prompt);
     request.controls = { ...scope.request.controls, model, stream: false, strict: false, tags: [] };
     request.routing.route = route;
+    settleAs(request, undefined, call, services);
     const cancel = () =>
       request.abort(new GatewayError('client_closed_request', 'The guardrail needs no verdict any more.'));
     signal.addEventListener('abort', cancel, { once: true });

@@ -17,7 +17,6 @@ import type { SemanticTrace } from './cache-trace.ts';
 import { builtInEmbedding, modelEmbedding, type QuestionEmbedding } from './embed-question.ts';
 import type { CallScope, Next } from './interceptor.ts';
 import type { InterceptorServices } from './interceptor-services.ts';
-import { settleAs } from './settle-call.ts';
 
 /** A request that the exact cache has no response for. */
 export interface SemanticRequest {
@@ -205,11 +204,7 @@ export class SemanticLookup {
     { model, timeoutMs }: NonNullable<SemanticSettings['judge']>,
   ): Promise<string> {
     const text = semanticQuestion(call)?.text ?? '';
-    const settled: Next = (asked, detached) => {
-      settleAs(detached.request, undefined, asked, this.services);
-      return next(asked, detached);
-    };
-    const ask = askModel(scope, settled, this.services.router, this.semantic.question);
+    const ask = askModel(scope, next, this.services, this.semantic.question);
     const user = JSON.stringify({ first: text, second: stored });
     const over = new AbortController();
     const timer = setTimeout(() => over.abort(), timeoutMs);

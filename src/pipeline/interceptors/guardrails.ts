@@ -61,11 +61,7 @@ class GuardrailInterceptor implements Interceptor {
     if (list.length === 0) return next(call, scope);
     const { clock } = this.services;
     const now = () => clock.now();
-    const run = this.#begin(
-      request,
-      list,
-      askModel(scope, next, this.services.router, this.guardrails.question),
-    );
+    const run = this.#begin(request, list, askModel(scope, next, this.services, this.guardrails.question));
     const checked = await checkRequest(call, run, scope, now);
     this.#requireMode(request, list);
     const header = announce(request, run, undefined);
