@@ -68,6 +68,10 @@ export interface Outline {
   /** Every model's id and aliases could be read. */
   readonly modelsComplete: boolean;
   readonly defaultModel: NameAt | undefined;
+  /** Ids of guardrails. */
+  readonly guardrailIds: readonly NameAt[];
+  /** Models that guardrails ask. */
+  readonly guardrailModels: readonly NameAt[];
   /** The plugins that guardrails name. */
   readonly guardrailPlugins: readonly NameAt[];
   /** The ids of plugins, enabled or not. */
@@ -106,6 +110,12 @@ export function outlineOf(root: ConfigMap): Outline {
     models: models ?? [],
     modelsComplete: noModels || (models?.every(({ id }) => id !== undefined) ?? false),
     defaultModel: nameAt(root, 'default_model', []),
+    guardrailIds: (listAt(root, 'guardrails') ?? []).flatMap(
+      (item, index) => nameAt(isConfigMap(item) ? item : undefined, 'id', ['guardrails', index]) ?? [],
+    ),
+    guardrailModels: (listAt(root, 'guardrails') ?? []).flatMap((item, index) =>
+      guardrailModels(item, index),
+    ),
     guardrailPlugins: (listAt(root, 'guardrails') ?? []).flatMap((item, index) => {
       const map = isConfigMap(item) ? item : undefined;
       return nameAt(map, 'plugin', ['guardrails', index]) ?? [];
@@ -130,6 +140,16 @@ export function outlineOf(root: ConfigMap): Outline {
     ].flat(),
     hasSemanticWithoutExact: hasSemantic && (cache?.exact === false || cache?.exact === null),
   };
+}
+
+function guardrailModels(item: unknown, index: number): readonly NameAt[] {
+  const map = isConfigMap(item) ? item : undefined;
+  const path = ['guardrails', index];
+  const ofInjection = mapAt(mapAt(map, 'injection'), 'judge');
+  return [
+    nameAt(mapAt(map, 'judge'), 'model', [...path, 'judge']),
+    nameAt(ofInjection, 'model', [...path, 'injection', 'judge']),
+  ].flatMap((name) => name ?? []);
 }
 
 function provider(item: unknown, path: ConfigPath): ProviderOutline {

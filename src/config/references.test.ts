@@ -137,6 +137,16 @@ describe('models', () => {
     expect(loadText(`${text}default_model: up/anything`).config.default_model).toBe('up/anything');
   });
 
+  test('models that guardrails ask follow the same rule, and ids of guardrails are unique', () => {
+    const judge = "{ id: j, kind: judge, action: block, judge: { model: smal, policy: 'No cats.' } }";
+    const inner = '{ id: i, kind: injection, action: block, injection: { judge: { model: small } } }';
+    const text = `${PROVIDERS}models:\n${model('small')}guardrails:\n  - ${judge}\n  - ${inner}\n  - ${inner}\n`;
+    expect(faultsOf(text).map((fault) => fault.replace(/^\S+ /, ''))).toEqual([
+      'guardrails[0].judge.model: unknown model "smal" (did you mean "small"?)',
+      'guardrails[2].id: duplicate id "i"',
+    ]);
+  });
+
   test('where providers are asked for their models, an unknown name is only a warning', () => {
     const text = 'providers: [{ id: up, kind: openai }]\ndefault_model: gpt-4o-mini';
     expect(loadText(text).warnings).toEqual([

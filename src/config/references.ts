@@ -69,7 +69,12 @@ export function checkReferences(
       }
     }
   }
-  for (const name of outline.semanticModels) checkModel(name);
+  for (const name of [...outline.semanticModels, ...outline.guardrailModels]) checkModel(name);
+  const ids = new Set<string>();
+  for (const { name, path } of outline.guardrailIds) {
+    if (ids.has(name)) problems.push({ path, message: `duplicate id ${origins.show(path, name)}` });
+    ids.add(name);
+  }
   if (outline.defaultModel !== undefined) checkModel(outline.defaultModel);
   problems.push(...checkCycles(outline, models, ({ fallbacks }) => fallbacks));
   // Each kind of failure has a graph of its own: to a larger model for length, and back to a smaller for cost, is no circle.

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
-import { dataEvents, eventStream, json } from '../support/scripts.ts';
+import { dataEvents, eventStream, json, status } from '../support/scripts.ts';
 import { chat, completion, eventually, expectError, mockConfig, post, streamPieces } from './harness.ts';
 
 const EMAIL = 'anna.schmidt@example.com';
@@ -110,12 +110,15 @@ describe('judge', () => {
   }, 30_000);
 
   test('that fails rejects the request or lets it pass, as the policy says', async () => {
-    const missing = { ...judge, model: 'missing' };
     const { gateway, mock } = await start([
-      { id: 'open', kind: 'judge', on: ['input'], action: 'block', fail: 'open', judge: missing },
-      { id: 'closed', kind: 'judge', on: ['input'], action: 'block', when: 'requested', judge: missing },
+      { id: 'open', kind: 'judge', on: ['input'], action: 'block', fail: 'open', judge },
+      { id: 'closed', kind: 'judge', on: ['input'], action: 'block', when: 'requested', judge },
     ]);
-    mock.respondAlways(completion('Hi'));
+    mock.respondAlways((request) =>
+      request.text().includes('You check texts')
+        ? status(500, { error: { message: 'down' } })
+        : completion('Hi'),
+    );
     expect((await post(gateway, chat(user('Hello')))).status).toBe(200);
     const headers = { 'x-weir-guardrails': 'closed' };
     const closed = await post(gateway, chat(user('Hello')), { headers });
