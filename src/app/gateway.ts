@@ -268,7 +268,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   await effective.refresh();
   await activate(effective.current.config);
   const operations = configOperations(effective, {
-    ...{ items, events, activate },
+    ...{ items, events },
+    activate: async (next) => {
+      await activate(next);
+      // The change does not wait for providers that are slow to list their models.
+      void monitor.discoverModels();
+    },
     onStored: () => changes?.publish('overlay'),
     providers: () => active.current.providers.map(({ id, kind, baseUrl }) => ({ id, kind, baseUrl })),
     test: (next, provider) => testProvider(next, provider, snapshotOptions),
