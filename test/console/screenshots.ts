@@ -63,7 +63,7 @@ const SHOTS: readonly Shot[] = [
   { name: 'limits', path: 'tenants?tab=limits', tenant: 'northwind' },
   { name: 'people', path: 'tenants?tab=people', tenant: 'acme' },
   { name: 'policies', path: 'policies?range=7d' },
-  { name: 'events', path: 'events' },
+  { name: 'events', path: 'events', tenant: 'acme' },
   { name: 'settings', path: 'settings' },
   { name: 'welcome', path: 'welcome' },
 ];

@@ -141,6 +141,40 @@ describe('models', { skip: SKIP }, () => {
     }));
 });
 
+describe('requests', { skip: SKIP }, () => {
+  before(async () => {
+    await createTenant('asked');
+    await send('swift', 'asked');
+    await send('broken', 'asked');
+    await eventually('requests are stored', async () => {
+      const { data } = await admin('GET', '/admin/v1/requests?tenant=asked');
+      return Array.isArray(data) && data.length === 2;
+    });
+  });
+
+  test('are filtered by chips in the URL, and opened with times, target and price', () =>
+    visiting({ tenant: 'asked' }, async ({ page, open, settled }) => {
+      await open('requests');
+      const rows = page.getByRole('table', { name: 'Requests' }).getByRole('row');
+      await sees(rows.filter({ hasText: 'broken' }));
+      await page.getByRole('textbox', { name: 'is', exact: true }).fill('swift');
+      await page.getByRole('button', { name: 'Add', exact: true }).click();
+      await page.waitForURL(/model=swift/);
+      await seesNot(rows.filter({ hasText: 'broken' }));
+      await rows.filter({ hasText: 'swift' }).click();
+      const drawer = page.getByRole('dialog');
+      for (const text of ['Where the time went', 'Why this target', 'Price'])
+        await sees(drawer.getByText(text));
+      await page.reload();
+      await settled();
+      await sees(drawer.getByText('Where the time went'));
+      await page.goBack();
+      await seesNot(drawer);
+      await page.getByRole('button', { name: /Remove the filter/ }).click();
+      await sees(rows.filter({ hasText: 'broken' }));
+    }));
+});
+
 describe('events', { skip: SKIP }, () => {
   test('the audit trail is searched, and an entry opened by its link', () =>
     visiting({}, async ({ page, open, settled }) => {

@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { exampleModel, useChatModels } from '../lib/models.ts';
 import { Snippet } from '../ui/copy.tsx';
 import { SelectField } from '../ui/field.tsx';
 
@@ -60,11 +61,15 @@ codex -c model_provider=weir -c model="${model}" \\
 /** Code and settings for a key, for the client that is chosen. */
 export function UseKey({
   apiKey,
-  model = 'simulator',
+  tenant,
+  model,
 }: {
   readonly apiKey: string;
-  readonly model?: string;
+  readonly tenant: string;
+  /** When absent, one that the tenant has. */
+  readonly model?: string | undefined;
 }) {
+  const { data: names } = useChatModels(tenant);
   const [client, setClient] = useState<Client>('curl');
   const choose = (value: string) => {
     const known = CLIENTS.find((one) => one.value === value);
@@ -78,7 +83,10 @@ export function UseKey({
         value={client}
         onChange={({ target }) => choose(target.value)}
       />
-      <Snippet code={snippetOf(client, location.origin, apiKey, model)} title="Works as it stands" />
+      <Snippet
+        code={snippetOf(client, location.origin, apiKey, model ?? exampleModel(names))}
+        title="Works as it stands"
+      />
     </div>
   );
 }

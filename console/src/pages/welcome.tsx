@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { api } from '../lib/api.ts';
 import { totalOf, useMetrics } from '../lib/metrics.ts';
+import { exampleModel, useChatModels } from '../lib/models.ts';
 import { useSession } from '../lib/session.tsx';
 import { Button } from '../ui/button.tsx';
 import { SecretOnce } from '../ui/copy.tsx';
@@ -21,7 +22,9 @@ const DEFAULT_TENANT = 'default';
 export default function WelcomePage() {
   const { can, tenant = DEFAULT_TENANT } = useSession();
   const [provider, setProvider] = useState<string>();
-  const [model, setModel] = useState('simulator');
+  const [chosen, setModel] = useState<string>();
+  const { data: names } = useChatModels(tenant, 5_000);
+  const model = chosen ?? exampleModel(names);
   const providers = useQuery({
     queryKey: ['config', 'providers'],
     queryFn: () => api.get<{ data: readonly ConfigItem[] }>('/admin/v1/providers'),
@@ -112,15 +115,7 @@ function PickModel({
   readonly provider: string;
   readonly onPick: (model: string) => void;
 }) {
-  const models = useQuery({
-    queryKey: ['models', DEFAULT_TENANT],
-    queryFn: async () => {
-      const response = await api.raw('GET', '/v1/models', { headers: { 'x-weir-tenant': DEFAULT_TENANT } });
-      const list: { data: readonly { id: string }[] } = await response.json();
-      return list.data.map(({ id }) => id);
-    },
-    refetchInterval: 3_000,
-  });
+  const models = useChatModels(DEFAULT_TENANT, 3_000);
   const names = models.data?.filter((id) => !id.startsWith('simulator')) ?? [];
   if (models.error)
     return <ErrorPanel what={`The models of ${provider} could not be listed`} error={models.error} />;
@@ -153,7 +148,7 @@ function MakeKey({ tenant, model }: { readonly tenant: string; readonly model: s
     return (
       <div className="flex flex-col gap-3 max-w-2xl">
         <SecretOnce secret={secret} what="the key" />
-        <UseKey apiKey={secret} model={model} />
+        <UseKey apiKey={secret} tenant={tenant} model={model} />
         <Button className="self-start" onClick={() => setSecret(undefined)}>
           Make another
         </Button>

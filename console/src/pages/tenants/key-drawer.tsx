@@ -94,7 +94,11 @@ export function KeyDrawer({
         {secret !== undefined && <SecretOnce secret={secret} what="the new secret" />}
         {mayChange && <EditKey key={apiKey.id} path={path} apiKey={apiKey} />}
         <Panel title="Use it">
-          <UseKey apiKey="$WEIR_API_KEY" />
+          <UseKey
+            apiKey="$WEIR_API_KEY"
+            tenant={tenant}
+            model={apiKey.scopes.models?.find((name) => !name.includes('*'))}
+          />
         </Panel>
         <Snippet title="The same on the command line" code={`npm run weir -- keys list --tenant ${tenant}`} />
       </div>

@@ -106,6 +106,10 @@ export function Keys({ tenant }: { readonly tenant: string }) {
   );
 }
 
+/** @returns the first model that the key is for; undefined where a pattern or nothing is given */
+const allowedModel = (models: string) =>
+  models.split(/[\s,]+/).find((name) => name !== '' && !name.includes('*'));
+
 function CreateKey({
   tenant,
   members,
@@ -140,7 +144,7 @@ function CreateKey({
       <Dialog isOpen onClose={onClose} title={`The key ${name} is ready`}>
         <div className="flex flex-col gap-3">
           <SecretOnce secret={secret} what="the key" />
-          <UseKey apiKey={secret} />
+          <UseKey apiKey={secret} tenant={tenant} model={allowedModel(models)} />
           <Button variant="primary" className="self-end" onClick={onClose}>
             Done
           </Button>
