@@ -103,8 +103,10 @@ describe('sign-in', { skip: SKIP }, () => {
         await page.getByRole('link', { name: 'Events' }).click();
         const banner = page.getByRole('alert').filter({ hasText: 'The gateway does not respond' });
         await sees(banner);
-        own = await startGateway(options);
         await banner.getByRole('button', { name: 'Try now' }).click();
+        await sees(banner);
+        own = await startGateway(options);
+        // It is tried again every 5 s.
         await seesNot(banner);
         await page.getByRole('link', { name: 'Overview' }).click();
         await settled();
