@@ -4,3 +4,10 @@ import './sign-in.ts';
 import './tenancy.ts';
 import './traffic.ts';
 import './pages.ts';
+
+const MAX_MS = 15 * 60_000;
+// A browser or gateway that never ends must not keep `npm test` running.
+setTimeout(() => {
+  console.error(`the tests of the console did not end within ${MAX_MS / 60_000} minutes`);
+  process.exit(1);
+}, MAX_MS).unref();
