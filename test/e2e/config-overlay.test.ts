@@ -255,6 +255,13 @@ test('without a file, providers of the environment stay next to those of the adm
     for (const model of ['openai/listed', 'more/listed', 'simulator']) {
       expect((await post(plain, chat({ model }))).status).toBe(200);
     }
+    for (const id of ['openai', 'simulator']) {
+      const removed = await fetch(`${plain.url}/admin/v1/providers/${id}`, {
+        method: 'DELETE',
+        headers: { authorization: `Bearer ${plain.adminKey}` },
+      });
+      expect(removed.status).toBe(400);
+    }
     const list = await fetch(`${plain.url}/admin/v1/providers`, {
       headers: { authorization: `Bearer ${plain.adminKey}` },
     });

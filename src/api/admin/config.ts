@@ -255,6 +255,12 @@ function itemRoutes(config: ConfigOperations, section: OverlaidSection, word: st
       query: dryRun,
       handle: async ({ params: { id = '' }, ...call }) => {
         const shown = renderItem(config, section, id);
+        if (shown.source === 'environment' || shown.source === 'built-in') {
+          throw new GatewayError(
+            'invalid_request',
+            `This ${word} comes from the environment or is built in: it cannot be removed here.`,
+          );
+        }
         if (fileItem(config, section, id) || call.query.dry_run === 'true') {
           return write(call, id, fileItem(config, section, id) ? null : undefined);
         }
