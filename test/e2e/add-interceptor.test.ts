@@ -74,7 +74,7 @@ test('its test passes, its types hold, and its format is ours', () => {
   expect([formatted.status, formatted.output]).toEqual([0, expect.any(String)]);
   const typed = run(join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json');
   expect(typed.output.split('\n').filter((text) => text.includes('served-by'))).toEqual([]);
-}, 60_000);
+}, 240_000);
 
 test('its configuration is documented and checked', () => {
   expect(run('scripts/docs.ts').status).toBe(0);
@@ -86,7 +86,7 @@ test('its configuration is documented and checked', () => {
   const checked = run('src/main.ts', 'config', 'check', file);
   expect(checked.status).not.toBe(0);
   expect(checked.output).toMatch(/wrong\.yaml:2.*served_by/);
-}, 60_000);
+}, 240_000);
 
 test('it works in a running gateway', async () => {
   const gateway = await startGateway({ config: configuration, program: join(copy, 'src/main.ts') });
@@ -100,4 +100,4 @@ test('it works in a running gateway', async () => {
   } finally {
     await gateway.stop();
   }
-}, 60_000);
+}, 240_000);

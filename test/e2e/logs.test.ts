@@ -160,7 +160,7 @@ describe('weir logs', () => {
       expect([...store.objects.keys()]).toEqual([
         expect.stringMatching(/^weir-logs\/weir-20200101T000000Z_.*\.zst$/),
       ]);
-      expect(readdirSync(old)).not.toContain(name);
+      await eventually('the file is deleted here', () => !readdirSync(old).includes(name));
       const { stdout } = await weir(['logs', '--json', '--request-id', 'ancient'], {
         WEIR_CONFIG: other.configPath,
       });

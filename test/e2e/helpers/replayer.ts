@@ -3,6 +3,7 @@ import { type MockUpstream, startMockUpstream } from '../../support/mock-upstrea
 import type { RecordedRequest } from '../../support/recorded-request.ts';
 import { type RecordedCall, recordedCallTitle, requestJson } from '../../support/recordings.ts';
 import { replayScript } from '../../support/replay.ts';
+import { status } from '../../support/scripts.ts';
 import { asObject, type Json } from './json.ts';
 
 /** Recorded exchanges, played to clients of a gateway that takes them for the providers themselves. */
@@ -82,6 +83,8 @@ export class Replayer {
     private readonly gateway: Gateway,
   ) {
     mock.respondAlways((request) => {
+      // Gateways read the metrics of engines at intervals.
+      if (request.target.endsWith('/metrics')) return status(404, {});
       const ticket = TICKET.exec(request.text())?.[1] ?? '';
       const found = this.#pending.get(ticket);
       if (found === undefined) throw new Error(`no recording was announced for ${request.target}`);
