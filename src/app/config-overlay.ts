@@ -7,38 +7,46 @@ import { GatewayError } from '../core/errors.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ConfigItem, ConfigItemDocument, ConfigItems } from '../tenancy/config-items.ts';
 
-/** What the overlay needs of the gateway. */
-export interface ConfigOverlayOptions {
+export interface EffectiveConfigOptions {
   readonly items: ConfigItems;
   readonly events: EventSink;
-  /** Activates a configuration. */
+  /** Activates a configuration. @throws Error where it cannot be built; the last one stays active */
   readonly activate: (config: Config) => Promise<void>;
-  /** Called after a change was stored and is active here: other gateways read it. */
-  readonly onStored: () => void;
-  readonly providers: ConfigOperations['providers'];
-  /** Asks a configuration's provider for its models. */
-  readonly test: ConfigOperations['test'];
+  /** Builds what a configuration needs, and discards it. @throws Error where it cannot be built */
+  readonly check: (config: Config) => Promise<void>;
 }
 
-/** The effective configuration: a file with the environment, and the overlay of the control database. */
+/** What was read of the control database. */
+interface Overlay {
+  readonly revision: number;
+  readonly items: readonly ConfigItem[];
+  /** Number of items that were sealed with another secret. */
+  readonly unreadable: number;
+}
+
+const NO_OVERLAY: Overlay = { revision: 0, items: [], unreadable: 0 };
+
+/**
+ * The effective configuration: a file with the environment, and the overlay of the control database. Changes run one after
+ * another, so that the last one stays active; what could not be activated is tried again with the next refresh.
+ */
 export class EffectiveConfig {
   #base: LoadedConfig;
   #current: LoadedConfig;
-  #items: readonly ConfigItem[] = [];
-  #revision = 0;
+  #overlay = NO_OVERLAY;
   #rejected: string | undefined;
-  #unreadable = 0;
+  #queue: Promise<unknown> = Promise.resolve();
 
   /** @param base the file and the environment */
   constructor(
     base: LoadedConfig,
-    private readonly options: Pick<ConfigOverlayOptions, 'items' | 'events'>,
+    private readonly options: EffectiveConfigOptions,
   ) {
     this.#base = base;
     this.#current = base;
   }
 
-  /** The configuration that was made last. */
+  /** The active configuration. */
   get current(): LoadedConfig {
     return this.#current;
   }
@@ -49,30 +57,55 @@ export class EffectiveConfig {
   }
 
   get items(): readonly ConfigItem[] {
-    return this.#items;
+    return this.#overlay.items;
   }
 
   /** Why the overlay is not used; undefined while it is. */
   get rejected(): string | undefined {
-    if (this.#rejected !== undefined || this.#unreadable === 0) return this.#rejected;
-    return `${this.#unreadable} providers or models were sealed with another WEIR_SECRET: set it again, or write them again.`;
+    const { unreadable } = this.#overlay;
+    if (this.#rejected !== undefined || unreadable === 0) return this.#rejected;
+    return `${unreadable} providers or models were sealed with another WEIR_SECRET: set it again, or write them again.`;
   }
 
-  /** Sets another file. @returns the configuration with the overlay */
-  rebase(base: LoadedConfig): LoadedConfig {
-    this.#base = base;
-    return this.#make();
+  /** Activates the first configuration. @throws Error where the file alone cannot be built */
+  start(): Promise<void> {
+    return this.#inTurn(async () => this.#activate(this.#base, await this.#read(), true));
   }
 
-  /** @returns the configuration if the overlay has changed since it was read. @throws the database's error */
-  async refresh(): Promise<LoadedConfig | undefined> {
-    const revision = await this.options.items.revision();
-    if (revision === this.#revision) return undefined;
-    const { items, unreadable } = await this.options.items.list();
-    this.#items = items;
-    this.#unreadable = unreadable;
-    this.#revision = revision;
-    return this.#make();
+  /** Activates another file. @throws Error where it cannot be built; the last one stays active */
+  rebase(base: LoadedConfig): Promise<void> {
+    return this.#inTurn(async () => this.#activate(base, await this.#read().catch(() => this.#overlay)));
+  }
+
+  /** Activates what other gateways changed. @throws the database's error */
+  refresh(): Promise<void> {
+    return this.#inTurn(() => this.#refresh());
+  }
+
+  /**
+   * Stores a change, and activates it.
+   * @param store writes it to the control database
+   * @throws GatewayError `invalid_request` where the configuration would not be valid or could not be built
+   */
+  change(
+    section: OverlaidSection,
+    id: string,
+    document: ConfigItemDocument | null | undefined,
+    store: () => Promise<void>,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      // With the changes of other gateways, so that it is checked against what will be there.
+      await this.#refresh();
+      const { config } = this.preview(section, id, document);
+      try {
+        await this.options.check(config);
+      } catch (cause) {
+        const message = cause instanceof Error ? cause.message : String(cause);
+        throw new GatewayError('invalid_request', message, { cause });
+      }
+      await store();
+      await this.#refresh();
+    });
   }
 
   /** @returns the configuration with one item changed, which is stored nowhere. @throws GatewayError `invalid_request` */
@@ -81,7 +114,7 @@ export class EffectiveConfig {
     id: string,
     document: ConfigItemDocument | null | undefined,
   ): LoadedConfig {
-    const others = this.#overlay().filter((item) => item.section !== section || item.id !== id);
+    const others = overlayOf(this.items).filter((item) => item.section !== section || item.id !== id);
     const own = document === undefined ? [] : [{ section, id, document }];
     try {
       return this.#base.withOverlay([...others, ...own]);
@@ -91,40 +124,73 @@ export class EffectiveConfig {
     }
   }
 
-  #overlay(): ConfigOverlay {
-    return this.#items.flatMap(({ section, id, document }) => {
-      const known = OVERLAID_SECTIONS.find((one) => one === section);
-      return known ? [{ section: known, id, document }] : [];
-    });
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    // The caller gets its error; the next change does not.
+    this.#queue = result.catch(() => undefined);
+    return result;
   }
 
-  /** An overlay that does not fit a changed file must not stop the gateway: the file counts alone, and the reason is reported. */
-  #make(): LoadedConfig {
-    try {
-      this.#current = this.#items.length === 0 ? this.#base : this.#base.withOverlay(this.#overlay());
-      this.#rejected = undefined;
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#current = this.#base;
-      this.#rejected = messageOf(error);
-      this.options.events.emit('config.overlay_rejected', { error });
-    }
-    return this.#current;
+  async #read(): Promise<Overlay> {
+    const { items } = this.options;
+    const revision = await items.revision();
+    return revision === this.#overlay.revision ? this.#overlay : { revision, ...(await items.list()) };
   }
+
+  async #refresh(): Promise<void> {
+    const overlay = await this.#read();
+    if (overlay !== this.#overlay) await this.#activate(this.#base, overlay);
+  }
+
+  /**
+   * An overlay that does not fit the file must not stop the gateway: the file counts alone, and the reason is reported.
+   * @param isFirst nothing is active yet that could stay so
+   */
+  async #activate(base: LoadedConfig, overlay: Overlay, isFirst = false): Promise<void> {
+    const { activate, events } = this.options;
+    let rejected: string | undefined;
+    let current = base;
+    if (overlay.items.length > 0) {
+      try {
+        current = base.withOverlay(overlayOf(overlay.items));
+        await activate(current.config);
+      } catch (error) {
+        if (!isFirst && !(error instanceof ConfigError)) throw error;
+        rejected = error instanceof ConfigError ? messageOf(error) : String(error);
+        current = base;
+        events.emit('config.overlay_rejected', { error });
+      }
+    }
+    if (current === base) await activate(base.config);
+    this.#base = base;
+    this.#current = current;
+    this.#overlay = overlay;
+    this.#rejected = rejected;
+  }
+}
+
+function overlayOf(items: readonly ConfigItem[]): ConfigOverlay {
+  return items.flatMap(({ section, id, document }) => {
+    const known = OVERLAID_SECTIONS.find((one) => one === section);
+    return known ? [{ section: known, id, document }] : [];
+  });
+}
+
+export interface ConfigOperationsOptions {
+  readonly items: ConfigItems;
+  /** Called when a change is stored and active here: other gateways read it. */
+  readonly onStored: () => void;
+  readonly providers: ConfigOperations['providers'];
+  /** Asks a configuration's provider for its models. */
+  readonly test: ConfigOperations['test'];
 }
 
 /** @returns the operations of the admin API on the overlay */
 export function configOperations(
   effective: EffectiveConfig,
-  options: ConfigOverlayOptions,
-): ConfigOperations & { readonly refresh: () => Promise<void> } {
-  const { items, activate, onStored, providers, test } = options;
-  const refresh = async () => {
-    const next = await effective.refresh();
-    if (next) await activate(next.config);
-  };
+  { items, onStored, providers, test }: ConfigOperationsOptions,
+): ConfigOperations {
   return {
-    refresh,
     file: () => effective.base.file,
     config: () => effective.current.config,
     base: () => effective.base.config,
@@ -134,11 +200,7 @@ export function configOperations(
     get: (section, id) => items.get(section, id),
     preview: (section, id, document) => effective.preview(section, id, document).config,
     change: async (section, id, document, seen, by) => {
-      // Of changes of other gateways, too, so that it is checked against what will be there.
-      await effective.refresh();
-      effective.preview(section, id, document);
-      await items.change({ section, id }, document, seen, by);
-      await refresh();
+      await effective.change(section, id, document, () => items.change({ section, id }, document, seen, by));
       onStored();
     },
     changes: (limit, before) => items.changes(limit, before),

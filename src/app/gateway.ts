@@ -264,21 +264,25 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     });
   };
   const items = new ConfigItems(control, stores.configBox, sources);
-  const effective = new EffectiveConfig(loaded, { items, events });
-  await effective.refresh();
-  await activate(effective.current.config);
+  const effective = new EffectiveConfig(loaded, {
+    ...{ items, events, activate },
+    check: async (next) => (await buildSnapshot(next, snapshotOptions)).close(),
+  });
+  await effective.start();
   const operations = configOperations(effective, {
-    ...{ items, events },
-    activate: async (next) => {
-      await activate(next);
+    items,
+    onStored: () => {
       // The change does not wait for providers that are slow to list their models.
       void monitor.discoverModels();
+      changes?.publish('overlay');
     },
-    onStored: () => changes?.publish('overlay'),
-    providers: () => active.current.providers.map(({ id, kind, baseUrl }) => ({ id, kind, baseUrl })),
+    providers: () =>
+      active.current.providers.map(({ id, kind, baseUrl, profile }) => ({
+        ...{ id, kind, baseUrl, isBuiltIn: profile.isSimulated ?? false },
+      })),
     test: (next, provider) => testProvider(next, provider, snapshotOptions),
   });
-  changes?.onChange('overlay', () => operations.refresh());
+  changes?.onChange('overlay', () => effective.refresh());
 
   // Routes.
   const httpHandles = new HttpHandles(metrics);
@@ -348,7 +352,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
-    applyBase: async (next) => activate(effective.rebase(next).config),
+    applyBase: (next) => effective.rebase(next),
     jobs: new JobRunner(events),
     background: backgroundJobs({
       ...{
@@ -371,7 +375,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
       },
-      refreshConfig: () => operations.refresh(),
+      refreshConfig: () => effective.refresh(),
     }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {

@@ -2,6 +2,7 @@ import type { Kysely, Selectable, Transaction } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { writeAudit } from '../storage/sql/audit-chain.ts';
+import { change as changeControl } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { auditEntry, type ChangeContext, type Sources } from './change-context.ts';
 import { assertVersion, type SeenVersion } from './versions.ts';
@@ -51,8 +52,8 @@ export class ConfigItems {
   ) {}
 
   /** @returns the revision of the last change; 0 before the first */
-  async revision(db: Kysely<ControlTables> | Transaction<ControlTables> = this.db): Promise<number> {
-    const { last } = await db
+  async revision(): Promise<number> {
+    const { last } = await this.db
       .selectFrom('config_changes')
       .select(({ fn }) => fn.max('revision').as('last'))
       .executeTakeFirstOrThrow();
@@ -88,7 +89,7 @@ export class ConfigItems {
     seen: SeenVersion,
     by: ChangeContext,
   ): Promise<void> {
-    await this.db.transaction().execute(async (transaction) => {
+    await changeControl(this.db, async (transaction, revision) => {
       const row = await this.#row(transaction, section, id);
       assertVersion(seen, row?.version ?? 0);
       const now = this.sources.clock.wallTime();
@@ -110,7 +111,6 @@ export class ConfigItems {
           )
           .execute();
       }
-      const revision = (await this.revision(transaction)) + 1;
       await transaction
         .insertInto('config_changes')
         .values({
@@ -120,10 +120,16 @@ export class ConfigItems {
           after: document === undefined ? null : this.#sealedOrNone(sealed ?? null),
         })
         .execute();
-      await transaction
-        .deleteFrom('config_changes')
-        .where('revision', '<=', revision - MAX_CHANGES)
-        .execute();
+      const oldest = await transaction
+        .selectFrom('config_changes')
+        .select('revision')
+        .orderBy('revision', 'desc')
+        .offset(MAX_CHANGES)
+        .limit(1)
+        .executeTakeFirst();
+      if (oldest) {
+        await transaction.deleteFrom('config_changes').where('revision', '<=', oldest.revision).execute();
+      }
       const action =
         document === undefined ? 'config_item.reset' : document ? 'config_item.set' : 'config_item.remove';
       const members = { members: Object.keys(document ?? {}), revision };

@@ -255,6 +255,26 @@ test('without a file, providers of the environment stay next to those of the adm
     for (const model of ['openai/listed', 'more/listed', 'simulator']) {
       expect((await post(plain, chat({ model }))).status).toBe(200);
     }
+    // A name that only the environment could give is a warning in a file, and an error here.
+    const headers = { authorization: `Bearer ${plain.adminKey}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ targets: [{ provider: 'nowhere', model: 'm' }] });
+    const lost = await fetch(`${plain.url}/admin/v1/models/lost`, { method: 'PUT', headers, body });
+    expect([lost.status, JSON.stringify(await lost.json())]).toEqual([
+      400,
+      expect.stringContaining('nowhere'),
+    ]);
+    const many = Array.from({ length: 8 }, (_, index) => `made-${index}`);
+    const made = await Promise.all(
+      many.map((id) =>
+        fetch(`${plain.url}/admin/v1/models/${id}`, {
+          method: 'PUT',
+          headers,
+          body: JSON.stringify({ targets: [{ provider: 'more', model: id }] }),
+        }),
+      ),
+    );
+    expect(made.map(({ status }) => status)).toEqual(many.map(() => 200));
+    for (const model of many) expect((await post(plain, chat({ model }))).status).toBe(200);
     for (const id of ['openai', 'simulator']) {
       const removed = await fetch(`${plain.url}/admin/v1/providers/${id}`, {
         method: 'DELETE',

@@ -17,6 +17,8 @@ export interface ActiveProvider {
   readonly id: string;
   readonly kind: string;
   readonly baseUrl: string | undefined;
+  /** It is a part of Weir. */
+  readonly isBuiltIn: boolean;
 }
 
 /** What admin routes do with the configuration. */

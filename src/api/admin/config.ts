@@ -341,7 +341,7 @@ function findItem(config: ConfigOperations, section: OverlaidSection, id: string
   const active = (config.config()[section] ?? []).find((one) => one.id === id);
   if (!item && !inFile && !provider && !active) return undefined;
   const shown = item?.document ?? inFile;
-  const isBuiltIn = provider?.kind === 'simulator';
+  const isBuiltIn = provider?.isBuiltIn ?? false;
   return {
     id,
     source: item?.document ? 'admin' : inFile ? 'file' : isBuiltIn ? 'built-in' : 'environment',
