@@ -16,7 +16,7 @@ export interface LiveTotals {
 const KEPT = 60;
 
 /**
- * Follows requests as they end. The browser connects again by itself.
+ * Follows requests as they end. The browser reconnects after a broken connection.
  * @param onRequests called with the totals of each second that had requests
  * @returns the totals of the last minute, the latest last
  */

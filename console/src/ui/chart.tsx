@@ -35,7 +35,7 @@ function isolated({ data }: uPlot, series: number): number[] {
   return [...values.keys()].filter((index) => !isGap(index) && isGap(index - 1) && isGap(index + 1));
 }
 
-/** Lines over time, with a table beside them for readers and copies. */
+/** Lines over time. A table with the same values can be read aloud and copied. */
 export function Chart(props: ChartProps) {
   const { title, times, series, format, thresholds = [], onZoom, syncKey = 'page', height = 180 } = props;
   const element = useRef<HTMLDivElement>(null);

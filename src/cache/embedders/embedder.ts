@@ -3,7 +3,7 @@ export interface Embedder {
   /** Names the model and its version. Vectors of different names are never compared. */
   readonly id: string;
   /**
-   * @param timeoutMs after which the caller has gone on without the vector
+   * @param timeoutMs after it the caller continues without the vector
    * @returns a vector of length 1; undefined where the text has none, as an empty one
    * @throws GatewayError where the model fails or does not respond in time
    */

@@ -39,7 +39,7 @@ export function draftsOf(limits: readonly LimitInput[]): LimitDraft[] {
   }));
 }
 
-/** @returns limits for the API: money as text, counts as numbers; what is no number is sent as it is, for the API to reject */
+/** @returns limits for the API: money as text, counts as numbers. The API rejects a text that is not a number. */
 export function limitsOfDrafts(drafts: readonly LimitDraft[]): unknown[] {
   return drafts.map(({ of, per, max, mode, rest }) => ({
     ...rest,
