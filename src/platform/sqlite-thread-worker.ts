@@ -12,7 +12,7 @@ function open(): Database {
   mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
   const database = new Database(options.path, { create: true, readwrite: true, strict: true });
   chmodSync(options.path, 0o600);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000');
+  database.exec('PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
   database.loadExtension(options.extension);
   return database;
 }

@@ -244,8 +244,9 @@ function connect(path: string): Database {
   if (path !== ':memory:') createSqliteFile(path);
   const connection = new Database(path, { create: true, readwrite: true, strict: true });
   try {
+    // The timeout comes first: reading the journal mode waits for a lock too, which a checkpoint's thread may hold.
     connection.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;',
+      'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;',
     );
   } catch (error) {
     connection.close();
