@@ -11,6 +11,7 @@ import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
+import type { DurableEvents } from './durable-events.ts';
 import type { Job } from './job-runner.ts';
 import type { LogKeeper } from './log-files.ts';
 import type { StorageSizes } from './storage-sizes.ts';
@@ -28,6 +29,7 @@ const CONFIG_REFRESH_MS = 5_000;
 
 export interface JobParts {
   readonly stores: Stores;
+  readonly durableEvents: DurableEvents;
   readonly usage: UsageParts;
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
@@ -54,6 +56,7 @@ export interface JobParts {
 export function backgroundJobs(parts: JobParts): readonly Job[] {
   const {
     stores,
+    durableEvents,
     usage,
     replays,
     dataRetention,
@@ -231,6 +234,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       impact: 'the collector has older values',
       run: () => metricExporter.tick(),
     },
+    ...durableEvents.jobs,
     {
       name: 'report the heads of audit trails',
       everyMs: MINUTE_MS,

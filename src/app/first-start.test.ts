@@ -2,6 +2,7 @@ import { describe, expect, spyOn, test } from 'bun:test';
 import { BACKENDS } from '../../test/support/database-servers.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
+import { Outbox } from '../events/outbox.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
 import { openControlDatabase } from '../storage/sql/control-database.ts';
 import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';
@@ -32,9 +33,9 @@ for (const backend of BACKENDS) {
       });
       let count = 0;
       const newId = () => `${testServer.freshName()}${++count}`.slice(-17);
-      const tenants = new Tenants(control, databases, { clock: new FakeClock(), newId }, () =>
-        access.refreshNow(),
-      );
+      const sources = { clock: new FakeClock(), newId };
+      const outbox = new Outbox(control, sources, () => undefined);
+      const tenants = new Tenants(control, databases, sources, outbox, () => access.refreshNow());
       const document = tenantDocument.parse({});
       for (const id of ids) await tenants.create({ id, name: id, tier: null, document }, SYSTEM_ACTOR);
       const placementOf = (id: string) => {

@@ -41,6 +41,7 @@ import { ConfigAudit } from './config-audit.ts';
 import { configOperations, EffectiveConfig } from './config-overlay.ts';
 import { DataRetention } from './data-retention.ts';
 import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts';
+import { createDurableEvents } from './durable-events.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
 import { findEngines } from './find-engines.ts';
@@ -182,6 +183,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newId: () => stores.sources.newId('run'),
   });
   const instance = randomIds('gw_')();
+  const durableEvents = createDurableEvents({ config, stores, clock, events, instance, changes });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
   const metricExporter = createMetricExport({
     ...{ config, clock, metrics, events, version, instance, startedAtSeconds },
@@ -357,6 +359,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     background: backgroundJobs({
       ...{
         stores,
+        durableEvents,
         usage,
         replays: replays.store,
         dataRetention,
@@ -379,6 +382,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
+      await durableEvents.close();
       await engines.close();
       await Promise.all([exporter.close(), metricExporter.close()]);
       await changes?.close();

@@ -34,6 +34,17 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
       logger.error({ err: error }, 'stored tenant, key or member is unreadable and is ignored'),
     'tenant_events.delivery_failed': ({ tenant, error }) =>
       logger.error({ tenant, err: error }, 'tenant events could not be published; they stay stored'),
+    'events.delivery_failed': ({ consumer, error }) =>
+      logger.error({ consumer, err: error }, 'consumer of durable events failed; its events are retried'),
+    'events.dead_lettered': ({ consumer, event, error }) =>
+      logger.error({ consumer, event, err: error }, 'consumer failed at an event too often; it is set aside'),
+    'events.consumer_lagging': ({ consumer, events: count, oldest_ms }) =>
+      logger.warn({ consumer, events: count, oldest_ms }, 'consumer of durable events is behind'),
+    'events.expired': (expired) =>
+      logger.error(expired, 'durable events were deleted before a consumer received them'),
+    'events.record_failed': ({ waiting, error }) =>
+      logger.error({ waiting, err: error }, 'durable events could not be stored; they wait in memory'),
+    'events.dropped': ({ count }) => logger.error({ count }, 'durable events are lost: too many wait'),
     'request_log.dropped': ({ count, error }) =>
       logger.error({ count, err: error }, 'logged requests could not be stored'),
     'responses.dropped': ({ count, error }) =>

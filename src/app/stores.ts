@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import type { EventSink } from '../events/event-bus.ts';
+import { Outbox } from '../events/outbox.ts';
 import { hasCurrentParameters, hashPassword, verifyPassword } from '../platform/password.ts';
 import { SecretBox } from '../platform/secret-box.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
@@ -55,6 +56,8 @@ export interface Stores {
   readonly sources: Sources;
   readonly access: AccessList;
   readonly writer: TenantWriter;
+  /** Stores durable events with changes of the control database. */
+  readonly outbox: Outbox;
   readonly tenants: Tenants;
   readonly keys: Keys;
   readonly members: Members;
@@ -159,10 +162,11 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       options.publishChange?.(tenant);
       return access.refreshNow();
     };
+    const outbox = new Outbox(control, sources, () => events.emit('events.appended', {}));
     const writer = new TenantWriter({
       ...{ control, databases, sources },
       onPublished: refreshed,
-      events: options.publishEvents ? tenantEventSink(events) : undefined,
+      events: options.publishEvents ? tenantEventSink(outbox, events) : undefined,
     });
     const members = new Members(databases, writer, sources);
     const passwords = { hash: hashPassword, verify: verifyPassword, isCurrent: hasCurrentParameters };
@@ -183,10 +187,22 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         () => options.config().auth.oidc.map(identityProvider),
         () => clock.wallTime(),
       ),
-      ...{ control, databases, placementOf, digester, sources, access, writer, members, users, writes },
+      ...{
+        control,
+        databases,
+        placementOf,
+        digester,
+        sources,
+        access,
+        writer,
+        outbox,
+        members,
+        users,
+        writes,
+      },
       idempotency,
       signInAttempts: new SignInAttempts(control, clock),
-      tenants: new Tenants(control, databases, sources, refreshed),
+      tenants: new Tenants(control, databases, sources, outbox, refreshed),
       retentionOf: (tenant) =>
         retentionOf(options.config().storage.retention, access.tenant(tenant)?.document.retention),
       keys: new Keys(databases, writer, digester, sources),
@@ -207,12 +223,10 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
   }
 }
 
-/** Publishes committed events on the bus. */
-function tenantEventSink(events: EventSink): TenantEventSink {
+/** Moves committed events of tenants to the log. */
+function tenantEventSink(outbox: Outbox, events: EventSink): TenantEventSink {
   return {
-    deliver: async (committed) => {
-      for (const { name, payload } of committed) events.emit(name, payload);
-    },
+    deliver: (committed) => outbox.publishRows(committed),
     failed: (tenant, error) => events.emit('tenant_events.delivery_failed', { tenant, error }),
   };
 }

@@ -51,7 +51,10 @@ describe('finding the file', () => {
         redis_ca: null,
         redis_prefix: 'weir',
         keep_usage: true,
-        retention: { usage: 400 * 86_400_000, audit: 400 * 86_400_000, responses: 30 * 86_400_000 },
+        retention: {
+          ...{ usage: 400 * 86_400_000, audit: 400 * 86_400_000 },
+          ...{ responses: 30 * 86_400_000, events: 7 * 86_400_000 },
+        },
         redis_timeout: 500,
       },
       auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },

@@ -65,6 +65,9 @@ export const storage = () =>
       usage: kept('400d').describe('Usage events, and their sums by hour and day.'),
       audit: kept('400d').describe('Entries of the audit trails.'),
       responses: kept('30d').describe('Responses of the Responses API with `store: true`.'),
+      events: kept('7d').describe(
+        'Durable events that every consumer has received. Others are kept four times as long. At most a million.',
+      ),
     }).describe(
       'How long data is kept, in days; `null` keeps it for good. Older data is deleted in the background. A tenant may have a retention of its own.',
     ),

@@ -1,68 +1,99 @@
 import { z } from 'zod';
+import { isRecord } from '../core/json.ts';
 import {
+  DURABLE_EVENT_TYPES,
+  type DurableEventType,
   EVENT_NAMES,
   type EventName,
   eventContract,
-  isTenantEvent,
-  tenantEventContract,
 } from './catalogue.ts';
+import { eventPayload } from './event-payload.ts';
+import { contractOf } from './stored-event.ts';
 
 const INTRODUCTION = `# Events
 
-Services report what happened on an event bus within the process. The metrics and the log subscribe to it
-(\`src/app/metric-subscribers.ts\`, \`src/app/log-subscribers.ts\`). The bus is synchronous: \`emit\` calls every
-subscriber before it returns. A subscriber that throws is logged with its name, and the others still run.
+Weir reports what happens to keys, budgets, targets, invoices and more as **durable events**: they are stored with the
+change that they report, and delivered to consumers at least once, in order for each subject.
 
-\`\`\`ts
-const end = events.subscribe('my-subscriber', {
-  'provider.health_changed': ({ provider, healthy }) => console.log(provider, healthy),
-});
+This page is generated from the contracts of the events.
+
+## An event
+
+\`\`\`json
+EXAMPLE
 \`\`\`
 
-The metrics of every request (counters, usage gauges, cost) are updated directly, without an event:
-[decision 0022](decisions/0022-event-bus.md).
+| Field | Meaning |
+| --- | --- |
+| \`id\` | Identifies the event. An event that is delivered again has the same id: process each id once. |
+| \`type\` | One of the types below. New types are added: ignore those that you do not know. |
+| \`version\` | Of the type. It rises when a field of \`data\` is removed or changes its meaning; new fields do not change it. |
+| \`tenant\` | \`null\` for events of the installation, which only platform administrators receive. |
+| \`subject\` | Names the thing that the event is about. Events of one subject arrive in their order; those of different subjects may not. |
+| \`timestamp\` | When it happened. ISO 8601, in UTC. |
+| \`actor\` | Id of the person or key that made the change; \`system\` for Weir itself. |
+| \`request_id\` | Of the request that caused it, or \`null\`. |
+| \`test\` | \`true\` for events that a person triggered to test receivers. |
+| \`data\` | The fields of the type. They hold no secret and no content of a request. |
 
-To add an event, add its contract to \`src/events/catalogue.ts\`, emit it, and run \`npm run docs\`. The version of a
-contract rises when a field is removed or changes its meaning. Payloads hold no secret and no content of a request.
-
-This page is generated from the contracts.
+## Types
 `;
 
-const TENANT_EVENTS = `
-## Tenant events
+const PROCESS_EVENTS = `
+## Delivery
 
-These report changes of a tenant's data. They are written in the transaction of the change (table \`events\` of the tenant's
-database), published after the commit and then deleted. When a gateway crashes in between, they are published at the
-next start, so an event can arrive twice, with the same \`id\`. Each event is published by one gateway, not by every replica.
-Changes made with the \`weir\` command are published by a running gateway within a second.
+An event is written in the transaction of its change: to the control database, or to the tenant's database, from where it
+moves to the log in the control database after the commit. When a gateway crashes in between, another one moves it.
+Thresholds of budgets and failed requests are derived from the stored usage, once for each threshold and period.
+Consumers such as webhooks read the log in partitions: one gateway reads a partition at a time, and another one takes over
+within 15 seconds when it dies. With Redis, gateways wake each other at once; without it they look once a second.
 
-Every tenant event has these fields: ENVELOPE. The table lists the fields of \`data\`.
+The log keeps events for \`storage.retention.events\` (7 days) and at most a million. Events that a consumer has not received
+are kept four times as long, and the log reports that the consumer is behind.
+[Decision 0072](decisions/0072-event-log.md) says why.
+
+## Process events
+
+For developers of Weir: services report what happens on a bus within the process, which calls its subscribers before
+\`emit\` returns. The log, the metrics and the recorder of durable events subscribe to it
+(\`src/app/log-subscribers.ts\`, \`metric-subscribers.ts\`, \`recorded-events.ts\`). The metrics of every request are
+updated directly, without an event: [decision 0022](decisions/0022-event-bus.md).
+[src/events/README.md](../src/events/README.md) says how to add an event of either kind.
+
 `;
 
 /** The text of docs/events.md. */
 export function eventsPage(): string {
-  const process = EVENT_NAMES.filter((name) => !isTenantEvent(name)).map((name) =>
-    row(name, eventContract(name).schema),
-  );
-  const tenant = EVENT_NAMES.filter(isTenantEvent);
-  const [first] = tenant;
-  const envelope = first ? fieldsOf(eventContract(first).schema) : '';
   return [
-    `${INTRODUCTION}\n## Process events\n`,
-    ...table(process),
-    TENANT_EVENTS.replace('ENVELOPE', envelope),
-    ...table(tenant.map((name) => row(name, tenantEventContract(name).data))),
+    INTRODUCTION.replace('EXAMPLE', JSON.stringify(exampleEvent(), null, 2)),
+    ...table(DURABLE_EVENT_TYPES.map(durableRow)),
+    PROCESS_EVENTS + table(EVENT_NAMES.map(processRow)).join('\n'),
     '',
   ].join('\n');
 }
 
-function table(rows: readonly string[]): string[] {
-  return ['| Event | Version | Emitted when | Fields |', '| --- | --- | --- | --- |', ...rows];
+function exampleEvent() {
+  const type = 'budget.threshold_reached';
+  const { version, example, subjectOf } = contractOf(type);
+  return eventPayload({
+    ...{ sequence: 0, id: 'evt_0a1b2c3d4e5f60718293', type, version, tenant: 'acme' },
+    ...{ subject: subjectOf(example), at: Date.UTC(2026, 10, 21, 9, 30), actor: 'system' },
+    ...{ requestId: null, isTest: false, data: isRecord(example) ? example : {} },
+  });
 }
 
-function row(name: EventName, fields: z.ZodType): string {
-  const { version, summary } = eventContract(name);
-  return `| \`${name}\` | ${version} | ${summary} | ${fieldsOf(fields)} |`;
+function table(rows: readonly string[]): string[] {
+  return ['| Event | Version | Sent when | Fields |', '| --- | --- | --- | --- |', ...rows];
+}
+
+function durableRow(type: DurableEventType): string {
+  const { version, summary, data } = contractOf(type);
+  return `| \`${type}\` | ${version} | ${summary} | ${fieldsOf(data)} |`;
+}
+
+function processRow(name: EventName): string {
+  const { version, summary, schema } = eventContract(name);
+  return `| \`${name}\` | ${version} | ${summary} | ${fieldsOf(schema)} |`;
 }
 
 function fieldsOf(schema: z.ZodType): string {

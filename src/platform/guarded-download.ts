@@ -1,7 +1,5 @@
-import { lookup as dnsLookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import { ByteCollector } from '../core/byte-collector.ts';
-import { isPublicAddress } from '../core/public-address.ts';
+import { lookupTo, publicAddressOf, type ResolveHost } from './public-host.ts';
 
 /** The reason why a URL was not downloaded, for the client that sent the URL. Never contains received data. */
 export class DownloadRefused extends Error {}
@@ -20,17 +18,11 @@ export interface Download {
   readonly bytes: Uint8Array;
 }
 
-/** All addresses of a name. */
-export type ResolveHost = (hostname: string) => Promise<readonly string[]>;
-
 /** One text for both, so that a stranger cannot find out which names exist in the gateway's network. */
 const NO_ADDRESS = 'its host could not be resolved, or is not public';
 
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-
-const resolveHost: ResolveHost = async (hostname) =>
-  (await dnsLookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
 
 /**
  * Downloads a client's URL. Since clients choose the URL, the server behind it must be public: names
@@ -43,7 +35,7 @@ export async function guardedDownload(
   url: string,
   limits: DownloadLimits,
   signal: AbortSignal,
-  resolve: ResolveHost = resolveHost,
+  resolve?: ResolveHost,
 ): Promise<Download> {
   const timeout = AbortSignal.timeout(limits.timeoutMs);
   const either = AbortSignal.any([signal, timeout]);
@@ -66,10 +58,13 @@ async function get(
   text: string,
   limits: DownloadLimits,
   signal: AbortSignal,
-  resolve: ResolveHost,
+  resolve: ResolveHost | undefined,
 ): Promise<Download | string> {
   const url = parse(text);
-  const address = await checkedAddress(url, limits, resolve);
+  const { allowedHosts } = limits;
+  const isAllowed = allowedHosts.includes(url.host) || allowedHosts.includes(url.hostname);
+  const address = await publicAddressOf(url, isAllowed, resolve);
+  if (address === undefined) throw new DownloadRefused(NO_ADDRESS);
   const client = await (url.protocol === 'https:' ? import('node:https') : import('node:http'));
   signal.throwIfAborted();
   const { promise, resolve: done, reject } = Promise.withResolvers<Download | string>();
@@ -79,12 +74,7 @@ async function get(
       agent: false,
       signal,
       headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'weir' },
-      // The callback's type depends on `all`; both forms are supported.
-      lookup: (_hostname, options, callback) => {
-        const family = isIP(address);
-        if (options.all) callback(null, [{ address, family }]);
-        else callback(null, address, family);
-      },
+      lookup: lookupTo(address),
     },
     (response) => {
       const fail = (reason: string) => {
@@ -128,19 +118,4 @@ function parse(text: string): URL {
     throw new DownloadRefused('URLs with credentials are not fetched');
   }
   return url;
-}
-
-async function checkedAddress(url: URL, limits: DownloadLimits, resolve: ResolveHost): Promise<string> {
-  const hostname = url.hostname.replace(/^\[|\]$/g, '');
-  const allowed = limits.allowedHosts.includes(url.host) || limits.allowedHosts.includes(url.hostname);
-  let addresses: readonly string[];
-  try {
-    addresses = isIP(hostname) ? [hostname] : await resolve(hostname);
-  } catch {
-    addresses = [];
-  }
-  const [first] = addresses;
-  if (first === undefined || !(allowed || addresses.every(isPublicAddress)))
-    throw new DownloadRefused(NO_ADDRESS);
-  return first;
 }

@@ -71,12 +71,13 @@ export class Invitations {
       ...{ invited_by: by.actor.id, created_at: now, expires_at: now + LIFETIME_MS },
       ...{ accepted_at: null, revoked_at: null },
     };
-    await this.writer.write(scope, async (transaction) => {
+    await this.writer.write(scope, async (transaction, change) => {
       await transaction.insertInto('invitations').values(row).execute();
       await writeAudit(
         transaction,
         auditEntry(this.sources, by, 'invitation.create', `invitation:${row.id}`, { email, role }),
       );
+      change.emit('invitation.created', by, { invitation: row.id, email, role });
     });
     return { invitation: invitationOf(row, now), token: `${secret}.${scope.tenant}` };
   }
@@ -84,7 +85,7 @@ export class Invitations {
   /** @throws GatewayError `not_found` when it is not open */
   async revoke(scope: TenantScope, id: string, by: ChangeContext): Promise<void> {
     const now = this.sources.clock.wallTime();
-    await this.writer.write(scope, async (transaction) => {
+    await this.writer.write(scope, async (transaction, change) => {
       const { numUpdatedRows } = await transaction
         .updateTable('invitations')
         .set({ revoked_at: now })
@@ -94,6 +95,7 @@ export class Invitations {
         .executeTakeFirstOrThrow();
       if (numUpdatedRows === 0n) throw new GatewayError('not_found', 'There is no such open invitation.');
       await writeAudit(transaction, auditEntry(this.sources, by, 'invitation.revoke', `invitation:${id}`));
+      change.emit('invitation.revoked', by, { invitation: id });
     });
   }
 
@@ -131,6 +133,7 @@ export class Invitations {
         auditEntry(this.sources, context, 'invitation.accept', `invitation:${row.id}`),
       );
       change.touched('member', id);
+      change.emit('invitation.accepted', context, { invitation: row.id, member: id });
       change.emit('member.added', context, { member: id, kind: 'user', role });
       return added;
     });

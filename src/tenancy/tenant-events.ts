@@ -1,37 +1,28 @@
 import type { Kysely } from 'kysely';
-import {
-  type EventPayload,
-  isTenantEvent,
-  type TenantEventData,
-  type TenantEventName,
-  tenantEventContract,
-} from '../events/catalogue.ts';
+import { parseJsonText } from '../core/json.ts';
+import { type DurableEventData, type DurableEventType, isDurableEvent } from '../events/catalogue.ts';
+import { contractOf, rowFrom } from '../events/stored-event.ts';
+import type { UnplacedEvent } from '../storage/sql/event-log.ts';
 import type { EventRow, TenantTables } from '../storage/sql/tenant-tables.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import type { ChangeContext, Sources } from './change-context.ts';
 
-/** An event that is committed with the change that it reports. */
-export interface TenantEvent {
-  readonly name: TenantEventName;
-  readonly payload: EventPayload<TenantEventName>;
-}
-
-/** Where committed events go. */
+/** Where committed events go: the log of durable events. */
 export interface TenantEventSink {
   /**
-   * Takes events in the order of their changes. They are deleted when this resolves, and delivered again, with the same
-   * ids, when it rejects or the process dies before that.
+   * Stores events in the order of their changes. They are deleted here when this resolves, and delivered again, with the
+   * same ids, when it rejects or the process dies before that.
    */
-  deliver(events: readonly TenantEvent[]): Promise<void>;
+  deliver(events: readonly UnplacedEvent[]): Promise<void>;
   /** Called when events could not be delivered; the change itself is committed. Must not throw. */
   failed(tenant: string, error: unknown): void;
 }
 
 /** Adds an event to a change that is being written. */
-export type EmitTenantEvent = <Name extends TenantEventName>(
-  name: Name,
-  by: ChangeContext,
-  data: TenantEventData<Name>,
+export type EmitTenantEvent = <Type extends DurableEventType>(
+  type: Type,
+  by: Pick<ChangeContext, 'requestId'> & { readonly actor: { readonly id: string } },
+  data: DurableEventData<Type>,
 ) => void;
 
 type NewRow = Omit<EventRow, 'sequence' | 'position'>;
@@ -51,11 +42,11 @@ export class PendingEvents {
     return this.#rows.length;
   }
 
-  readonly emit: EmitTenantEvent = (name, by, data) => {
+  readonly emit: EmitTenantEvent = (type, by, data) => {
     this.#rows.push({
       id: this.sources.newId('evt'),
-      name,
-      version: tenantEventContract(name).version,
+      name: type,
+      version: contractOf(type).version,
       actor: by.actor.id,
       request_id: by.requestId,
       data: JSON.stringify(data),
@@ -67,7 +58,12 @@ export class PendingEvents {
   async insert(transaction: Kysely<TenantTables>, sequence: number): Promise<void> {
     if (this.#rows.length === 0) return;
     const rows = this.#rows.map((row, position) => ({ ...row, sequence, position }));
-    await transaction.insertInto('events').values(rows).execute();
+    for (let from = 0; from < rows.length; from += BATCH) {
+      await transaction
+        .insertInto('events')
+        .values(rows.slice(from, from + BATCH))
+        .execute();
+    }
   }
 }
 
@@ -109,10 +105,9 @@ export async function deliverTenantEvents(
 }
 
 /** @returns undefined for an event of another version of Weir */
-function eventOf({ tenant }: TenantScope, row: EventRow): TenantEvent | undefined {
-  const { id, name, created_at: at, actor, request_id } = row;
-  if (!isTenantEvent(name)) return undefined;
-  const envelope = { id, tenant, at, actor, request_id, data: JSON.parse(row.data) };
-  const { data: payload } = tenantEventContract(name).schema.safeParse(envelope);
-  return payload && { name, payload };
+function eventOf({ tenant }: TenantScope, row: EventRow): UnplacedEvent | undefined {
+  const { id, name, created_at: at, actor, request_id: requestId } = row;
+  if (!isDurableEvent(name)) return undefined;
+  const { data } = contractOf(name).data.safeParse(parseJsonText(row.data));
+  return data === undefined ? undefined : rowFrom(name, tenant, data, { id, at, actor, requestId });
 }

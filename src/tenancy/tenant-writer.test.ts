@@ -2,10 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { BACKENDS, type TestServer } from '../../test/support/database-servers.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { type ControlDatabase, openControlDatabase } from '../storage/sql/control-database.ts';
+import type { UnplacedEvent } from '../storage/sql/event-log.ts';
 import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { Actor } from './actor.ts';
 import type { ChangeContext, Sources } from './change-context.ts';
-import type { TenantEvent, TenantEventSink } from './tenant-events.ts';
+import type { TenantEventSink } from './tenant-events.ts';
 import { type TenantChange, TenantWriter } from './tenant-writer.ts';
 
 const SCOPE = { tenant: 'acme' };
@@ -15,13 +16,13 @@ const DAY_MS = 24 * 60 * 60_000;
 
 /** Keeps delivered events; rejects deliveries while `failing` is set. */
 class RecordingSink implements TenantEventSink {
-  readonly delivered: TenantEvent[] = [];
+  readonly delivered: UnplacedEvent[] = [];
   readonly failures: [string, unknown][] = [];
   failing: Error | undefined;
   /** Runs before a delivery is accepted. */
   before: () => Promise<void> = async () => undefined;
 
-  async deliver(events: readonly TenantEvent[]): Promise<void> {
+  async deliver(events: readonly UnplacedEvent[]): Promise<void> {
     await this.before();
     if (this.failing) throw this.failing;
     this.delivered.push(...events);
@@ -32,10 +33,7 @@ class RecordingSink implements TenantEventSink {
   }
 
   get names(): string[] {
-    return this.delivered.map(({ name, payload }) => {
-      const { data } = payload;
-      return `${name} ${'key' in data ? data.key : data.member}`;
-    });
+    return this.delivered.map(({ type, data }) => `${type} ${JSON.parse(data).key}`);
   }
 }
 
@@ -91,15 +89,13 @@ for (const backend of BACKENDS) {
       expect(seen).toBe(1);
       expect(sink.delivered).toEqual([
         {
-          name: 'api_key.revoked',
-          payload: {
-            id: expect.stringMatching(/^evt_/),
-            tenant: 'acme',
-            at: clock.wallTime(),
-            actor: 'user:1',
-            request_id: 'req_1',
-            data: { key: 'key_1', name: 'n' },
-          },
+          ...{ type: 'api_key.revoked', version: 1, tenant: 'acme', subject: 'key:key_1', test: 0 },
+          id: expect.stringMatching(/^evt_/),
+          partition: expect.any(Number),
+          created_at: clock.wallTime(),
+          actor: 'user:1',
+          request_id: 'req_1',
+          data: JSON.stringify({ key: 'key_1', name: 'n' }),
         },
       ]);
       expect(await stored()).toEqual([]);
@@ -124,7 +120,7 @@ for (const backend of BACKENDS) {
       const sink = new RecordingSink();
       await writerTo(sink).publish(SCOPE);
       expect(sink.names).toEqual(['api_key.revoked a', 'api_key.revoked b', 'api_key.revoked c']);
-      expect(sink.delivered.map(({ payload }) => payload.id)).toEqual(before.map(({ id }) => id));
+      expect(sink.delivered.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
       expect(await stored()).toEqual([]);
     });
 

@@ -47,6 +47,8 @@ const OUTBOX_BATCH = 500;
 export class TenantWriter {
   /** One delivery at a time for each tenant: two would deliver the same events. */
   readonly #deliveries = new Map<string, Promise<void>>();
+  /** Tenants whose last delivery failed. */
+  readonly #undelivered = new Set<string>();
 
   constructor(private readonly options: TenantWriterOptions) {}
 
@@ -105,9 +107,15 @@ export class TenantWriter {
     const deliver = async () => {
       try {
         await databases.use(scope, (db) => deliverTenantEvents(db, scope, events, sources.clock.wallTime()));
+        this.#undelivered.delete(tenant);
       } catch (error) {
         // A removed tenant's events went with its database.
-        if (!(error instanceof UnknownTenantError)) events.failed(tenant, error);
+        if (error instanceof UnknownTenantError) {
+          this.#undelivered.delete(tenant);
+          return;
+        }
+        if (!this.#undelivered.has(tenant)) events.failed(tenant, error);
+        this.#undelivered.add(tenant);
       }
     };
     const delivery = (this.#deliveries.get(tenant) ?? Promise.resolve()).then(deliver).finally(() => {
@@ -115,6 +123,15 @@ export class TenantWriter {
     });
     this.#deliveries.set(tenant, delivery);
     return delivery;
+  }
+
+  /** Delivers events whose delivery failed before; to be called every second. */
+  async retryEvents(): Promise<void> {
+    for (const tenant of [...this.#undelivered]) {
+      await this.deliverEvents({ tenant });
+      // The database of the log is unreachable for all tenants alike.
+      if (this.#undelivered.has(tenant)) return;
+    }
   }
 
   /** Resolves when no delivery is in progress. */

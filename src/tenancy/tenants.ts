@@ -1,6 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
+import type { Outbox } from '../events/outbox.ts';
 import { writeAudit } from '../storage/sql/audit-chain.ts';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
@@ -53,6 +54,7 @@ export class Tenants {
     private readonly control: Kysely<ControlTables>,
     private readonly databases: TenantDatabases,
     private readonly sources: Sources,
+    private readonly outbox: Outbox,
     /** Called with the tenant after each committed change. */
     private readonly onChanged: (tenant: string) => Promise<void>,
   ) {}
@@ -121,11 +123,15 @@ export class Tenants {
           transaction,
           auditEntry(this.sources, by, 'tenant.create', `tenant:${id}`, { name, tier, server }),
         );
+        await this.outbox.append(transaction, [
+          { ...eventOf(id, by), type: 'tenant.created', data: { tenant: id, name, tier } },
+        ]);
       });
     } catch (error) {
       await this.databases.drop({ server, database });
       throw error;
     }
+    this.outbox.wake();
     await this.onChanged(id);
     return this.get(id);
   }
@@ -155,7 +161,11 @@ export class Tenants {
         .where('id', '=', id)
         .execute();
       await writeAudit(transaction, auditEntry(this.sources, by, 'tenant.update', `tenant:${id}`, changes));
+      const { name, status, tier } = after;
+      const data = { tenant: id, name, status, tier, changed: Object.keys(changes) };
+      await this.outbox.append(transaction, [{ ...eventOf(id, by), type: 'tenant.updated', data }]);
     });
+    this.outbox.wake();
     await this.onChanged(id);
     return this.get(id);
   }
@@ -194,7 +204,10 @@ export class Tenants {
         transaction,
         auditEntry(this.sources, by, 'tenant.delete', `tenant:${id}`, { name: row.name }),
       );
+      const data = { tenant: id, name: row.name };
+      await this.outbox.append(transaction, [{ ...eventOf(id, by), type: 'tenant.deleted', data }]);
     });
+    this.outbox.wake();
     await this.onChanged(id);
     await this.dropRemoved();
   }
@@ -243,6 +256,10 @@ export class Tenants {
   #databaseName(tenant: string): string {
     return tenantDatabaseName(tenant, this.sources.newId('').slice(-10));
   }
+}
+
+function eventOf(tenant: string, { actor, requestId }: ChangeContext) {
+  return { tenant, actor: actor.id, requestId };
 }
 
 function taken(id: string): GatewayError {

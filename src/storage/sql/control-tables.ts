@@ -1,10 +1,12 @@
+import type { EventTables } from './event-tables.ts';
 import type { AuditLogRow, AuditSealRow, TenantTables } from './tenant-tables.ts';
+import type { WebhookTables } from './webhook-tables.ts';
 
 /**
  * The tables of the control database: data about all tenants that every replica needs, and no data of their requests.
  * Columns are in snake case, as usual in SQL. Times are Unix milliseconds, documents JSON texts.
  */
-export interface ControlTables {
+export interface ControlTables extends EventTables, WebhookTables {
   /** One row; its value grows with every change that replicas have to read. */
   revision: { id: number; value: number };
   settings: { name: string; value: string };

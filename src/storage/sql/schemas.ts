@@ -23,6 +23,13 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   responses: true,
   config_items: true,
   config_changes: true,
+  event_log: true,
+  event_head: true,
+  event_keys: true,
+  event_cursors: true,
+  event_dead_letters: true,
+  webhooks: true,
+  webhook_deliveries: true,
   api_keys: true,
 };
 

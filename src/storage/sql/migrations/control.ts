@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
+import { addEventLog } from './events.ts';
+import { addWebhooks } from './webhooks.ts';
 
 /** Migrations of the control database. */
 export const CONTROL_MIGRATIONS: Migrations = {
@@ -208,4 +210,6 @@ export const CONTROL_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '0009_event_log': { up: addEventLog },
+  '0010_webhooks': { up: addWebhooks },
 };
