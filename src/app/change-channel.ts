@@ -6,7 +6,7 @@ import { subscribeRedis } from '../storage/kv/connect-redis.ts';
 import { RedisConnection, redisSettings } from './redis-connection.ts';
 
 /** What has changed. */
-export type ChangedArea = 'access' | 'config' | 'overlay' | 'events';
+export type ChangedArea = 'access' | 'config' | 'overlay';
 
 /** Reloads what another gateway has changed. */
 export type ChangeListener = () => Promise<unknown>;

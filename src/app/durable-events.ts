@@ -4,7 +4,6 @@ import type { EventBus } from '../events/event-bus.ts';
 import { EventDispatcher } from '../events/event-dispatcher.ts';
 import { EventRecorder } from '../events/event-recorder.ts';
 import { EventRetention } from '../events/event-retention.ts';
-import type { ChangeChannel } from './change-channel.ts';
 import type { Job } from './job-runner.ts';
 import { recordProcessEvents } from './recorded-events.ts';
 import type { Stores } from './stores.ts';
@@ -17,8 +16,6 @@ export interface DurableEventOptions {
   readonly events: EventBus;
   /** Names this process, and no other. */
   readonly instance: string;
-  /** Wakes other gateways; undefined without Redis. */
-  readonly changes: ChangeChannel | undefined;
 }
 
 /** Durable events: who stores them, and who receives them. */
@@ -32,19 +29,14 @@ export interface DurableEvents {
 
 /** Connects the log of durable events with what happens in this process, and with its consumers. */
 export function createDurableEvents(options: DurableEventOptions): DurableEvents {
-  const { config, stores, clock, events, instance, changes } = options;
+  const { config, stores, clock, events, instance } = options;
   const { control, outbox, sources, writer, access } = stores;
   const rounds = new TenantRounds();
   const dispatcher = new EventDispatcher({ control, clock, events, owner: instance });
   const recorder = new EventRecorder({ outbox, sources, events });
   recordProcessEvents(events, recorder);
-  events.subscribe('event dispatcher', {
-    'events.appended': () => {
-      dispatcher.wake();
-      changes?.publish('events');
-    },
-  });
-  changes?.onChange('events', async () => dispatcher.wake());
+  // Other gateways look once a second: they share what this one leaves.
+  events.subscribe('event dispatcher', { 'events.appended': () => dispatcher.wake() });
   const retention = new EventRetention({
     ...{ control, clock, events },
     keepMs: () => config().storage.retention.events,

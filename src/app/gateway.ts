@@ -183,7 +183,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newId: () => stores.sources.newId('run'),
   });
   const instance = randomIds('gw_')();
-  const durableEvents = createDurableEvents({ config, stores, clock, events, instance, changes });
+  const durableEvents = createDurableEvents({ config, stores, clock, events, instance });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
   const metricExporter = createMetricExport({
     ...{ config, clock, metrics, events, version, instance, startedAtSeconds },
