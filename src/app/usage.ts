@@ -138,9 +138,9 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   if (leftovers.length > 0) {
     const tenants = tenantsIn(leftovers.slice(0, READ_LEFTOVERS), files);
     await within(clock, RESTORE_MS, restoreCounters(reconciler, tenants, events));
-    // Where that did not work, or not for all of them.
-    reconciler.scheduleAll();
   }
+  // Commands may have set limits while no gateway ran; and a killed one's usage may not have been read above.
+  reconciler.scheduleAll();
   return {
     ...{ limiter, meter, journal, usage, inFlight, rejected, reconciler, limitGauges },
     save: async () => {

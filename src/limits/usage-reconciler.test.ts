@@ -27,6 +27,7 @@ function setUp(
   const asked: string[] = [];
   let failing = false;
   let flushed = 0;
+  let readMs = 0;
   const sums = {
     ...{ attempts: 0n, failures: 0n, cached_tokens: 0n, cache_write_tokens: 0n },
     ...{
@@ -47,6 +48,7 @@ function setUp(
     summarise: async ({ tenant }, { groupBy, to }) => {
       if (failing) throw new Error('unreachable');
       asked.push(`${tenant} ${groupBy.join()}`);
+      clock.advance(readMs);
       // The events of all times are in the last hour.
       if (to <= clock.wallTime()) return [];
       const [by] = groupBy;
@@ -73,6 +75,10 @@ function setUp(
       failing = value;
     },
     flushed: () => flushed,
+    /** From now on, each read takes so long. */
+    slowDown: (ms: number) => {
+      readMs = ms;
+    },
   };
 }
 
@@ -112,6 +118,21 @@ describe('quotas and budgets', () => {
     expect(await used(model, other)).toEqual([360, 9, 0]);
     for (let step = 0; step < 3; step += 1) await reconciler.step();
     expect(await used(model, other)).toEqual([360, 9, 0]);
+  });
+
+  test('are reconciled in one step where they changed, as far as the time of a step goes', async () => {
+    const limits = Object.fromEntries(
+      ['a', 'b', 'c'].map((id) => [id, [subject('tenant', `${id}/`, TOKENS)]]),
+    );
+    const { reconciler, asked, slowDown } = setUp(limits);
+    const tenantsOf = () => [...new Set(asked.splice(0).map((one) => one.trim()))];
+    reconciler.scheduleAll();
+    await reconciler.step();
+    expect(tenantsOf()).toEqual(['a', 'b', 'c']);
+    reconciler.scheduleAll();
+    slowDown(60);
+    await reconciler.step();
+    expect(tenantsOf()).toEqual(['a']);
   });
 
   test('are reconciled tenant by tenant, those that changed first', async () => {

@@ -6,7 +6,7 @@ import type { Limiter, UsedPeriod } from './limiter.ts';
 import { type SumsBy, sumsSince, type UsageRecords, type UsedSum } from './period-sums.ts';
 
 export interface UsageReconcilerOptions {
-  readonly clock: Pick<Clock, 'wallTime'>;
+  readonly clock: Pick<Clock, 'wallTime' | 'now'>;
   readonly limiter: Pick<Limiter, 'periodCounters' | 'raise'>;
   readonly records: UsageRecords;
   /** Stores the usage events that are not in the database yet. */
@@ -18,6 +18,9 @@ export interface UsageReconcilerOptions {
   /** The limits of models, over all tenants. */
   readonly modelSubjects: () => readonly SubjectLimits[];
 }
+
+/** Milliseconds that one step spends on tenants that are due. */
+const STEP_MS = 50;
 
 const DIMENSIONS: Readonly<Partial<Record<SubjectLimits['scope'], SumsBy>>> = {
   tenant: 'tenant',
@@ -52,20 +55,25 @@ export class UsageReconciler {
   }
 
   /**
-   * Reconciles the next tenant, and at the end of a round over all tenants the limits of models. Call it every few seconds.
+   * Reconciles the tenants that are due, as many as fit in a short time; else the next tenant, and at the end of a round
+   * over all tenants the limits of models. Call it every few seconds.
    *
    * @throws the database's or the limit store's error
    */
   async step(): Promise<void> {
+    const { limiter, tenants, modelSubjects, records, clock } = this.options;
+    const startedAt = clock.now();
+    let hasDue = false;
     for (const [tenant, { isStored }] of this.#due) {
       await this.#reconcileOrRetry(tenant, async () => {
         if (!isStored) await this.#storeUsage();
         this.#due.delete(tenant);
         await this.#raise(tenant, this.options.subjectsOf(tenant));
       });
-      return;
+      hasDue = true;
+      if (clock.now() - startedAt >= STEP_MS) break;
     }
-    const { limiter, tenants, modelSubjects, records, clock } = this.options;
+    if (hasDue) return;
     if (this.#round.length === 0) {
       this.#round = [...tenants()];
       this.#models = new ModelRound(limiter.periodCounters(modelSubjects()));
