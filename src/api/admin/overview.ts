@@ -17,6 +17,8 @@ const NOTICED_MS = 50;
 const MIN_SUCCESSES = 20;
 /** Limits that one call compares. */
 const MAX_SUBJECTS = 500;
+/** Of a US dollar. */
+const NANO = 1e9;
 /** The most that is shown of one kind. */
 const MAX_SHOWN = 50;
 
@@ -157,12 +159,14 @@ async function limitProblems(
     const isUsed = share >= 1;
     const amount = (value: number) => (limit.of === 'cost' ? amountOfNano(value) : value);
     const percent = Math.round(share * 1_000) / 10;
+    const text = (value: number) =>
+      limit.of === 'cost' ? `$${(value / NANO).toFixed(2)}` : `${value.toLocaleString('en')} ${limit.of}`;
     return [
       {
         kind: 'limit',
         severity: isUsed && limit.mode === 'enforce' ? 'failing' : 'warning',
         subject: subject.name,
-        message: `${percent} % of the ${limit.of} per ${limit.per} of ${subject.scope} ${subject.name} are used.`,
+        message: `The ${subject.scope} ${subject.name} has used ${text(counterState)} of ${text(limit.max)} per ${limit.per}: ${percent} %.`,
         tenant: tenantOf.get(subject) ?? null,
         details: {
           ...{ scope: subject.scope, of: limit.of, per: limit.per ?? null, mode: limit.mode },
