@@ -6,12 +6,10 @@ import { useSession } from '../../lib/session.tsx';
 import { type LimitUse, limitText, type Tenant } from '../../lib/tenancy.ts';
 import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { FormEnd, useForm, useUnsavedGuard } from '../../ui/form.tsx';
+import { Meter, NEAR } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
 import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
-
-/** Shares of a limit from which it will fail soon, and has failed. */
-const NEAR = 0.8;
 
 /** Every limit that holds in a tenant, with its current use. */
 export function Limits({ tenant }: { readonly tenant: string }) {
@@ -74,16 +72,7 @@ function Use({ scope, subject, of, per, mode, max, tier, used, resets_at }: Limi
         {scope} {subject}
         {tier && `, from the tier ${tier}`}
       </p>
-      {share !== undefined && (
-        <meter
-          className="w-full"
-          aria-label={`${limitText({ of, per, max })}, used`}
-          min={0}
-          max={1}
-          high={NEAR}
-          value={Math.min(1, share)}
-        />
-      )}
+      {share !== undefined && <Meter label={`${limitText({ of, per, max })}, used`} share={share} />}
       <p>
         {used === null ? 'counted over moving time' : `${show(used)} used`}
         {resets_at && (
