@@ -5,11 +5,13 @@ import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
 import { guardrailRoutes } from '../api/admin/guardrails.ts';
 import { keyRoutes } from '../api/admin/keys.ts';
+import { limitSimulationRoutes } from '../api/admin/limit-simulation.ts';
 import { addLiveRoute } from '../api/admin/live.ts';
 import { memberRoutes } from '../api/admin/members.ts';
 import { metricRoutes } from '../api/admin/metrics.ts';
 import { overviewRoutes } from '../api/admin/overview.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
+import { promptRoutes } from '../api/admin/prompts.ts';
 import { requestLogRoutes } from '../api/admin/request-log.ts';
 import { requestRoutes } from '../api/admin/requests.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
@@ -18,6 +20,7 @@ import type { AdminServices } from '../api/admin/services.ts';
 import { tenantRoutes } from '../api/admin/tenants.ts';
 import { usageRoutes } from '../api/admin/usage.ts';
 import { usageEventRoutes } from '../api/admin/usage-events.ts';
+import { usageForecastRoutes } from '../api/admin/usage-forecast.ts';
 import { userRoutes } from '../api/admin/users.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { HttpRouter } from '../http/http-router.ts';
@@ -32,10 +35,13 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...platformRoutes(admin),
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),
+    ...usageForecastRoutes(admin),
+    ...limitSimulationRoutes(admin),
     ...metricRoutes(admin),
     ...requestRoutes(admin),
     ...overviewRoutes(admin),
     ...requestLogRoutes(admin),
+    ...promptRoutes(admin),
     ...cacheRoutes(admin),
     ...guardrailRoutes(admin),
     ...configRoutes(admin),

@@ -26,10 +26,24 @@ export function createAdminServices(
   requestLog: RequestLogParts,
   metrics: Pick<Metrics, 'readLosses'>,
 ): AdminServices {
-  const { access, tenants, keys, members, invitations, users, sessions, control, databases } = stores;
+  const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
+    stores;
   const { clock } = services;
   return {
-    ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter, cache },
+    ...{
+      clock,
+      access,
+      tenants,
+      keys,
+      members,
+      invitations,
+      users,
+      sessions,
+      prompts,
+      usage,
+      limiter,
+      cache,
+    },
     config: operations,
     audit: new AuditTrails(control, databases),
     metrics: new SqlMetricStore(databases),

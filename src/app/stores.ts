@@ -25,6 +25,7 @@ import { Keys } from '../tenancy/keys.ts';
 import { Members } from '../tenancy/members.ts';
 import { importOldKeys } from '../tenancy/old-keys.ts';
 import { PasswordQueue } from '../tenancy/password-queue.ts';
+import { Prompts } from '../tenancy/prompts.ts';
 import { type Retention, retentionOf } from '../tenancy/retention.ts';
 import { Sessions } from '../tenancy/sessions.ts';
 import { SignInAttempts } from '../tenancy/sign-in-attempts.ts';
@@ -62,6 +63,7 @@ export interface Stores {
   readonly keys: Keys;
   readonly members: Members;
   readonly invitations: Invitations;
+  readonly prompts: Prompts;
   readonly users: Users;
   readonly sessions: Sessions;
   /** Whether the local disk accepts writes. */
@@ -207,6 +209,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         retentionOf(options.config().storage.retention, access.tenant(tenant)?.document.retention),
       keys: new Keys(databases, writer, digester, sources),
       invitations: new Invitations(databases, writer, members, users, digester, sources),
+      prompts: new Prompts(databases, writer, new SecretBox(secret, 'saved prompts'), sources),
       sessions: new Sessions(control, digester, sources, () => options.config().auth.session),
       close: async () => {
         await writer.idle();

@@ -10,6 +10,7 @@ import { Organisation } from './helpers/organisation.ts';
 /** Routes that change nothing that an auditor asks for. */
 const UNRECORDED: Readonly<Record<string, string>> = {
   'POST /admin/v1/route': 'a dry run, which sends nothing',
+  'POST /admin/v1/tenants/:tenant/limits/simulate': 'a computation, which stores nothing',
   'POST /admin/v1/guardrails/test': 'a dry run on a text of the caller',
   'POST /admin/v1/tenants/:tenant/guardrails/test': 'a dry run on a text of the caller',
 };
@@ -135,6 +136,13 @@ const STEPS: readonly Step[] = [
       return gateway.adminKey;
     },
   },
+  {
+    route: `POST ${TENANT}/prompts`,
+    body: () => ({ name: 'Greeting', messages: [{ role: 'user', content: 'Hello.' }] }),
+    keep: keep('prompt'),
+  },
+  { route: `PATCH ${TENANT}/prompts/:prompt`, body: () => ({ name: 'Welcome' }) },
+  { route: `DELETE ${TENANT}/prompts/:prompt` },
   { route: `POST ${TENANT}/request-log/rotate-key` },
   { route: `DELETE ${TENANT}/request-log`, query: '?all=true' },
   { route: 'POST /admin/v1/cache/clear', body: () => ({}) },

@@ -13,7 +13,15 @@ interface Tenant {
 }
 
 /** Names that only the tenant `beta` has: no other tenant may read them. */
-const SECRETS = ['Beta Holding', 'beta-owner', 'beta-developer', 'beta-robot', 'beta-key', 'beta-answer'];
+const SECRETS = [
+  'Beta Holding',
+  'beta-owner',
+  'beta-developer',
+  'beta-robot',
+  'beta-key',
+  'beta-answer',
+  'beta-prompt',
+];
 
 let gateway: InProcessGateway;
 let alpha: Tenant;
@@ -38,10 +46,13 @@ async function createTenant(organisation: Organisation, id: string, name: string
     key: String(key.key),
     body: { model: 'simulator', input: `${id}-answer`, max_output_tokens: 5 },
   });
+  const prompt = await organisation.done('POST', `${at}/prompts`, {
+    ...{ name: `${id}-prompt`, messages: [{ role: 'user', content: `${id}-answer` }] },
+  });
   return {
     ids: {
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
-      ...{ id: String(response.body.id), provider: 'none' },
+      ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
     },
     key: String(key.key),
     ownerSession,
@@ -81,6 +92,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /admin/v1/tenants/:tenant/invitations': { email: 'alpha-owner@alpha.test', role: 'admin' },
   'POST /admin/v1/tenants/:tenant/keys': { name: 'spy' },
   'PATCH /admin/v1/tenants/:tenant/keys/:key': { name: 'taken' },
+  'PATCH /admin/v1/tenants/:tenant/prompts/:prompt': { name: 'taken' },
 };
 
 describe('what belongs to another tenant', () => {
@@ -104,7 +116,9 @@ describe('what belongs to another tenant', () => {
 
   test('is not found under one’s own tenant either', async () => {
     const mixed = { ...beta.ids, tenant: 'alpha' };
-    for (const [route] of WITH_IDS.filter(([one]) => /:tenant\/.*:(member|invitation|key)\b/.test(one))) {
+    for (const [route] of WITH_IDS.filter(([one]) =>
+      /:tenant\/.*:(member|invitation|key|prompt)\b/.test(one),
+    )) {
       const { status, leaked } = await attempt(route, mixed, alpha.ownerSession);
       expect([route, status, leaked]).toEqual([route, 404, []]);
     }
@@ -136,7 +150,16 @@ test('a conversation of another tenant is not continued', async () => {
 });
 
 test('lists of one tenant hold nothing of another', async () => {
-  for (const list of ['members', 'keys', 'invitations', 'audit', 'limits', 'usage', 'usage/events']) {
+  for (const list of [
+    'members',
+    'keys',
+    'invitations',
+    'audit',
+    'limits',
+    'usage',
+    'usage/events',
+    'prompts',
+  ]) {
     const { status, text } = await gateway.call('GET', `/admin/v1/tenants/alpha/${list}`, {
       key: alpha.ownerSession,
     });

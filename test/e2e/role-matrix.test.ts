@@ -83,7 +83,7 @@ const SELF_CHECKED = ['GET /v1/auth/oidc/:provider/callback', 'GET /auth/callbac
 describe('each caller at each route', () => {
   const values = {
     ...{ tenant: 'acme', member: 'none', invitation: 'none', key: 'none', user: 'none', session: 'none' },
-    ...{ id: 'none', provider: 'none', name: 'none', page: 'none', change: 'none' },
+    ...{ id: 'none', provider: 'none', name: 'none', page: 'none', change: 'none', prompt: 'none' },
   };
   const cases = ROUTES.filter(([route]) => !SELF_CHECKED.includes(route));
 

@@ -17,6 +17,7 @@ import type { IdempotentResponses } from '../../tenancy/idempotency.ts';
 import type { Invitations } from '../../tenancy/invitations.ts';
 import type { Keys } from '../../tenancy/keys.ts';
 import type { Members } from '../../tenancy/members.ts';
+import type { Prompts } from '../../tenancy/prompts.ts';
 import type { RequestLogKeys } from '../../tenancy/request-log-keys.ts';
 import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
@@ -34,6 +35,7 @@ export interface AdminServices {
   readonly keys: Keys;
   readonly members: Members;
   readonly invitations: Invitations;
+  readonly prompts: Prompts;
   readonly users: Users;
   readonly sessions: Sessions;
   readonly audit: AuditTrails;

@@ -214,6 +214,8 @@ for (const backend of BACKENDS) {
         'invitations',
         'members',
         'outbox',
+        'prompt_versions',
+        'prompts',
         'request_log',
         'request_log_keys',
         'response_items',

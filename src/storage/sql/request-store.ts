@@ -71,6 +71,39 @@ export class SqlRequestStore {
     return this.databases.read(scope, (db) => new Search(db, query).run());
   }
 
+  /**
+   * Reads the requests of a time range, the newest batches first, until so many events were read.
+   * @param take called with the requests of each batch that match; those that reached no target are left out
+   * @returns since when all of them were read, in Unix milliseconds: `from`, or later where there are too many
+   */
+  scan(
+    scope: TenantScope,
+    { from, to, filter }: Pick<RequestQuery, 'from' | 'to' | 'filter'>,
+    maxEvents: number,
+    take: (requests: readonly KeptRequest[]) => void,
+  ): Promise<number> {
+    return this.databases.read(scope, async (db) => {
+      let read = 0;
+      for await (const { id, lastAt, mayMatch } of indexRows(db, { from, to, filter, after: undefined })) {
+        if (read >= maxEvents) return lastAt + 1;
+        if (!mayMatch) continue;
+        const events = await eventsOf(db, id);
+        read += events.length;
+        take(
+          requestsIn(events).filter(
+            (request) =>
+              request.attempts.length > 0 &&
+              request.main.at >= from &&
+              request.main.at < to &&
+              matches(request, filter),
+          ),
+        );
+        await nextTurn();
+      }
+      return from;
+    });
+  }
+
   /** @returns the latest request with an id, which clients may choose, with all its attempts; undefined for none */
   find(scope: TenantScope, id: string): Promise<KeptRequest | undefined> {
     return this.databases.read(scope, async (db) => {
@@ -162,7 +195,7 @@ export function order(a: RequestPlace, b: RequestPlace): number {
 }
 
 /** The batches of a query, the newest last event first. */
-async function* indexRows(db: TenantDatabase, query: RequestQuery): AsyncGenerator<IndexRow> {
+async function* indexRows(db: TenantDatabase, query: Omit<RequestQuery, 'limit'>): AsyncGenerator<IndexRow> {
   const { from, to, after, filter } = query;
   const newest = Math.min(to - 1, after?.at ?? Number.MAX_SAFE_INTEGER);
   const wanted = wantedTexts(filter);

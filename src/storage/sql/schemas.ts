@@ -43,6 +43,8 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   audit_log: true,
   audit_head: true,
   audit_seals: true,
+  prompts: true,
+  prompt_versions: true,
   request_log: true,
   request_log_keys: true,
   responses: true,

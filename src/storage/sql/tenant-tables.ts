@@ -104,6 +104,34 @@ export interface TenantTables {
   };
   /** The keys that the log is sealed with, themselves sealed with the installation's secret. */
   request_log_keys: { version: number; sealed: string; created_at: number };
+  /** Prompts that people saved. */
+  prompts: {
+    id: string;
+    name: string;
+    /** The name in lower case: unique. */
+    name_key: string;
+    /** Number of the latest version. */
+    latest: number;
+    /** Of the row, for `etag`. */
+    version: number;
+    created_by: string;
+    created_by_name: string;
+    created_at: number;
+    updated_at: number;
+  };
+  /** What prompts say, sealed with the installation's secret. */
+  prompt_versions: {
+    prompt: string;
+    /** From 1. */
+    number: number;
+    model: string | null;
+    saved_by: string;
+    saved_by_name: string;
+    saved_at: number;
+    /** Of `sealed`. */
+    bytes: number;
+    sealed: string;
+  };
   /** Responses of the Responses API that a later request may continue. */
   responses: {
     id: string;

@@ -2,6 +2,7 @@ import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely
 import type { Migrations } from '../database-schema.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addMetrics } from './metrics.ts';
+import { addPrompts } from './prompts.ts';
 import { addRequestLog } from './request-log.ts';
 import { addBatchIndex } from './requests.ts';
 
@@ -258,4 +259,5 @@ export const TENANT_MIGRATIONS: Migrations = {
   '0011_metrics': { up: addMetrics },
   '0012_batch_index': { up: addBatchIndex },
   '0013_request_log': { up: addRequestLog },
+  '0014_prompts': { up: addPrompts },
 };
