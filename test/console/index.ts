@@ -3,6 +3,7 @@ import './first-steps.ts';
 import './sign-in.ts';
 import './tenancy.ts';
 import './traffic.ts';
+import './prompts.ts';
 import './pages.ts';
 
 const MAX_MS = 15 * 60_000;

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { type KeyboardEvent, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { api } from '../lib/api.ts';
 import { type ChatMessage, NOTHING_YET, streamChat } from '../lib/chat.ts';
 import { usePageSearch } from '../lib/search.ts';
@@ -8,10 +8,15 @@ import { Button } from '../ui/button.tsx';
 import { Snippet } from '../ui/copy.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorPanel } from '../ui/feedback.tsx';
-import { SelectField, TextArea, TextField } from '../ui/field.tsx';
+import { SelectField, TextArea } from '../ui/field.tsx';
 import { Page } from '../ui/page.tsx';
+import { contentOf, type Draft, type PromptContent } from './playground/draft.ts';
+import { Earlier } from './playground/earlier.tsx';
+import { readImages } from './playground/images.ts';
 import { Lane, type Turn } from './playground/lane.tsx';
+import { PromptsDrawer } from './playground/prompts-drawer.tsx';
 import { RoutePreview } from './playground/route-preview.tsx';
+import { SavePrompt } from './playground/save-prompt.tsx';
 import {
   bodyOf,
   curlOf,
@@ -21,9 +26,11 @@ import {
   SettingsError,
   typescriptOf,
 } from './playground/settings.ts';
+import { SettingsPanel } from './playground/settings-panel.tsx';
+import { SourceBar } from './playground/source-bar.tsx';
+import { useSource } from './playground/use-source.ts';
 
 const MAX_LANES = 4;
-const MAX_IMAGE = 10_000_000;
 const DEFAULT_TENANT = 'default';
 const CLIENTS = { curl: curlOf, Python: pythonOf, TypeScript: typescriptOf } as const;
 
@@ -45,7 +52,8 @@ export default function PlaygroundPage() {
   const [images, setImages] = useState<readonly string[]>([]);
   const [imageError, setImageError] = useState<string>();
   const [turns, setTurns] = useState<Readonly<Record<string, readonly Turn[]>>>({});
-  const [isCode, setCode] = useState(false);
+  const [earlier, setEarlier] = useState<readonly ChatMessage[]>([]);
+  const [open, setOpen] = useState<'code' | 'prompts' | 'save'>();
   const abort = useRef<AbortController>(undefined);
   const lastId = useRef(0);
   const models = useQuery({
@@ -60,6 +68,41 @@ export default function PlaygroundPage() {
   const lanes = (search.models ?? names[0] ?? '').split(',').filter(Boolean).slice(0, MAX_LANES);
   const setLanes = (next: readonly string[]) => change({ models: next.join(',') });
   const isRunning = lanes.some((model) => turns[model]?.at(-1)?.isRunning);
+  const { selectTenant, tenants } = session;
+  const linked = search.of;
+  // A link opens in the tenant that it is of.
+  const followed = useRef<string>(undefined);
+  useEffect(() => {
+    if (linked === undefined || followed.current === linked || !tenants.some(({ id }) => id === linked))
+      return;
+    followed.current = linked;
+    selectTenant(linked);
+  }, [linked, tenants, selectTenant]);
+  const applyDraft = useCallback(
+    ({ model, settings: wanted, earlier: before, text: typed, images: urls }: Draft) => {
+      setSettings(wanted);
+      setEarlier(before);
+      setText(typed);
+      setImages(urls);
+      setTurns({});
+      if (model !== undefined && search.models === undefined) change({ models: model });
+    },
+    [change, search.models],
+  );
+  const { prompt: promptId, version, request: requestId } = search;
+  const sourceTenant = linked ?? tenant;
+  const source = useSource(sourceTenant, { prompt: promptId, version, request: requestId }, applyDraft);
+  const load = (id: string, number?: number) => {
+    const wanted = number === undefined ? undefined : String(number);
+    setOpen(undefined);
+    change({ prompt: id, version: wanted, of: tenant, request: undefined, models: undefined }, true);
+  };
+  const forget = () => change({ prompt: undefined, version: undefined, request: undefined, of: undefined });
+  const startOver = () => {
+    setTurns({});
+    setEarlier([]);
+    forget();
+  };
 
   const question = (): ChatMessage => ({
     role: 'user',
@@ -68,15 +111,23 @@ export default function PlaygroundPage() {
         ? text
         : [{ type: 'text', text }, ...images.map((url) => ({ type: 'image_url', image_url: { url } }))],
   });
-  const historyOf = (model: string): ChatMessage[] =>
-    (turns[model] ?? [])
+  const historyOf = (model: string): ChatMessage[] => [
+    ...earlier,
+    ...(turns[model] ?? [])
       .filter(({ error }) => error === undefined)
-      .flatMap(({ question: asked, progress }) => [asked, { role: 'assistant', content: progress.text }]);
+      .flatMap(({ question: asked, progress }): ChatMessage[] => [
+        ...(asked ? [asked] : []),
+        { role: 'assistant', content: progress.text },
+      ]),
+  ];
+  const isTyped = text.trim() !== '' || images.length > 0;
+  // A loaded conversation may end with a tool's result, and is sent as it is.
+  const isReady = isTyped || (earlier.length > 0 && earlier.at(-1)?.role !== 'assistant');
   /** @returns undefined where a setting is not valid, which is shown beside it */
-  const checkedBody = (model: string, asked: ChatMessage) => {
+  const checkedBody = (model: string) => {
     try {
       setFieldError(undefined);
-      return bodyOf(settings, [...historyOf(model), asked]);
+      return bodyOf(settings, [...historyOf(model), ...(isTyped ? [question()] : [])]);
     } catch (error) {
       if (!(error instanceof SettingsError)) throw error;
       setFieldError(error);
@@ -89,9 +140,9 @@ export default function PlaygroundPage() {
       [model]: (all[model] ?? []).map((turn) => (turn.id === id ? { ...turn, ...changed } : turn)),
     }));
   const send = () => {
-    if (text.trim() === '' || isRunning) return;
-    const asked = question();
-    const bodies = lanes.map((model) => [model, checkedBody(model, asked)] as const);
+    if (!isReady || isRunning) return;
+    const asked = isTyped ? question() : undefined;
+    const bodies = lanes.map((model) => [model, checkedBody(model)] as const);
     if (bodies.some(([, body]) => body === undefined)) return;
     const controller = new AbortController();
     abort.current = controller;
@@ -118,23 +169,27 @@ export default function PlaygroundPage() {
     send();
   };
   const addImages = async (files: FileList | null) => {
-    setImageError(undefined);
-    for (const file of files ?? []) {
-      if (file.size > MAX_IMAGE) setImageError(`${file.name} is larger than 10 MB.`);
-      else setImages((all) => [...all, '']);
-      if (file.size > MAX_IMAGE) continue;
-      const url = await dataUrlOf(file);
-      setImages((all) => [...all.slice(0, -1), url]);
-    }
+    const { urls, tooLarge } = await readImages(files);
+    setImageError(tooLarge === undefined ? undefined : `${tooLarge} is larger than 10 MB.`);
+    setImages((all) => [...all, ...urls]);
   };
   const previewBody = useMemo(() => {
     try {
-      return bodyOf(settings, [{ role: 'user', content: text === '' ? 'Hello.' : text }]);
+      return bodyOf(settings, [...earlier, { role: 'user', content: text === '' ? 'Hello.' : text }]);
     } catch {
       // Shown beside the setting when it is sent.
       return { messages: [{ role: 'user', content: 'Hello.' }] };
     }
-  }, [settings, text]);
+  }, [settings, text, earlier]);
+
+  const [saved, setSaved] = useState<PromptContent>();
+  const turnsOfFirst = turns[lanes[0] ?? '']?.length ?? 0;
+  const save = () => {
+    const body = checkedBody(lanes[0] ?? '');
+    if (!body) return;
+    setSaved(contentOf(lanes[0], body));
+    setOpen('save');
+  };
 
   return (
     <Page
@@ -142,8 +197,12 @@ export default function PlaygroundPage() {
       purpose={`Send messages to models, as a member of the tenant ${tenant}: its limits hold, and usage is counted.`}
       actions={
         <>
-          <Button onClick={() => setCode(true)}>Code</Button>
-          <Button onClick={() => setTurns({})} disabled={isRunning}>
+          <Button onClick={() => setOpen('prompts')}>Prompts</Button>
+          <Button onClick={save} disabled={!isReady && turnsOfFirst === 0}>
+            Save
+          </Button>
+          <Button onClick={() => setOpen('code')}>Code</Button>
+          <Button onClick={startOver} disabled={isRunning}>
             Start over
           </Button>
         </>
@@ -156,6 +215,7 @@ export default function PlaygroundPage() {
           retry={() => void models.refetch()}
         />
       )}
+      <SourceBar tenant={sourceTenant} source={source} onForget={forget} />
       <div className="flex flex-wrap gap-2 items-end">
         {lanes.map((model, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the place is what a choice belongs to
@@ -185,6 +245,7 @@ export default function PlaygroundPage() {
       </div>
       <div className="grid gap-3 lg:grid-cols-[1fr_20rem]">
         <div className="flex flex-col gap-3 min-w-0">
+          <Earlier messages={earlier} onChange={setEarlier} />
           <div
             className="grid gap-3"
             style={{ gridTemplateColumns: `repeat(auto-fit, minmax(min(100%, 18rem), 1fr))` }}
@@ -225,7 +286,7 @@ export default function PlaygroundPage() {
             {isRunning ? (
               <Button onClick={() => abort.current?.abort()}>Stop</Button>
             ) : (
-              <Button variant="primary" onClick={send} disabled={lanes.length === 0 || text.trim() === ''}>
+              <Button variant="primary" onClick={send} disabled={lanes.length === 0 || !isReady}>
                 Send
               </Button>
             )}
@@ -240,7 +301,28 @@ export default function PlaygroundPage() {
           )}
         </SettingsPanel>
       </div>
-      <Dialog isOpen={isCode} onClose={() => setCode(false)} title="The request as code">
+      {open === 'prompts' && (
+        <PromptsDrawer
+          tenant={tenant}
+          onLoad={load}
+          onDeleted={(id) => id === promptId && forget()}
+          onClose={() => setOpen(undefined)}
+        />
+      )}
+      {open === 'save' && saved && (
+        <SavePrompt
+          tenant={tenant}
+          content={saved}
+          loaded={sourceTenant === tenant ? source.prompt : undefined}
+          onClose={() => setOpen(undefined)}
+          onSaved={(one) => {
+            source.keep(one);
+            setOpen(undefined);
+            change({ prompt: one.prompt.id, of: tenant, version: undefined, request: undefined }, true);
+          }}
+        />
+      )}
+      <Dialog isOpen={open === 'code'} onClose={() => setOpen(undefined)} title="The request as code">
         <div className="flex flex-col gap-3">
           {Object.entries(CLIENTS).map(([name, codeOf]) => (
             <Snippet key={name} title={name} code={codeOf(location.origin, lanes[0] ?? '', previewBody)} />
@@ -249,52 +331,4 @@ export default function PlaygroundPage() {
       </Dialog>
     </Page>
   );
-}
-
-function SettingsPanel({
-  settings,
-  setSettings,
-  fieldError,
-  children,
-}: {
-  readonly settings: Settings;
-  readonly setSettings: (settings: Settings) => void;
-  readonly fieldError: SettingsError | undefined;
-  readonly children: React.ReactNode;
-}) {
-  const props = (field: keyof Settings) => ({
-    value: settings[field],
-    onChange: ({ target }: { readonly target: { readonly value: string } }) =>
-      setSettings({ ...settings, [field]: target.value }),
-    error: fieldError?.field === field ? fieldError.message : undefined,
-  });
-  return (
-    <div className="flex flex-col gap-3">
-      <TextArea label="System prompt" {...props('system')} />
-      <div className="grid grid-cols-2 gap-2">
-        <TextField label="Temperature" inputMode="decimal" placeholder="default" {...props('temperature')} />
-        <TextField label="Output tokens" inputMode="numeric" placeholder="default" {...props('maxTokens')} />
-        <TextField label="Top p" inputMode="decimal" placeholder="default" {...props('topP')} />
-        <TextField label="Seed" inputMode="numeric" placeholder="none" {...props('seed')} />
-      </div>
-      <TextArea label="Stop sequences" hint="One on each line." {...props('stop')} />
-      <TextArea label="Tools (JSON)" className="font-mono" spellCheck={false} {...props('tools')} />
-      <TextArea
-        label="JSON schema of the response"
-        className="font-mono"
-        spellCheck={false}
-        {...props('schema')}
-      />
-      {children}
-    </div>
-  );
-}
-
-function dataUrlOf(file: File): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error ?? new Error('The file cannot be read.'));
-    reader.readAsDataURL(file);
-  });
 }

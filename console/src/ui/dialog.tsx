@@ -76,6 +76,7 @@ export function ConfirmDialog({
   lost,
   name,
   action,
+  isDanger = true,
   onConfirm,
 }: {
   readonly isOpen: boolean;
@@ -87,6 +88,8 @@ export function ConfirmDialog({
   readonly name?: string;
   /** The word on the button. */
   readonly action: string;
+  /** False where nothing is lost. */
+  readonly isDanger?: boolean;
   readonly onConfirm: () => Promise<void>;
 }) {
   const [typed, setTyped] = useState('');
@@ -128,7 +131,7 @@ export function ConfirmDialog({
           <Button onClick={close}>Cancel</Button>
           <Button
             type="submit"
-            variant="danger"
+            variant={isDanger ? 'danger' : 'primary'}
             isBusy={isBusy}
             disabled={name !== undefined && typed !== name}
           >

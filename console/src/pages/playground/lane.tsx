@@ -5,7 +5,8 @@ import { Badge, ErrorPanel } from '../../ui/feedback.tsx';
 /** One turn of one model. */
 export interface Turn {
   readonly id: number;
-  readonly question: ChatMessage;
+  /** Undefined where the messages before it end with what is to be answered. */
+  readonly question: ChatMessage | undefined;
   readonly progress: ChatProgress;
   readonly error: unknown;
   readonly isRunning: boolean;
@@ -30,7 +31,9 @@ function TurnView({ question, progress, error, isRunning }: Turn) {
   const { text, reasoning, toolCalls, finishReason } = progress;
   return (
     <article className="flex flex-col gap-2">
-      <p className="rounded bg-raised px-2 py-1 whitespace-pre-wrap break-words">{textOf(question)}</p>
+      {question && (
+        <p className="rounded bg-raised px-2 py-1 whitespace-pre-wrap break-words">{textOf(question)}</p>
+      )}
       {reasoning !== '' && (
         <details>
           <summary className="text-muted cursor-pointer">Reasoning</summary>

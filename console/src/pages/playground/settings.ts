@@ -12,10 +12,13 @@ export interface Settings {
   readonly tools: string;
   /** JSON: the schema that the response must have. */
   readonly schema: string;
+  /** JSON: further members of the request. */
+  readonly extra: string;
 }
 
 export const NO_SETTINGS: Settings = {
   ...{ system: '', temperature: '', maxTokens: '', topP: '', seed: '', stop: '', tools: '', schema: '' },
+  extra: '',
 };
 
 /** A member of the settings that is not valid. */
@@ -43,7 +46,12 @@ export function bodyOf(
   if (tools !== undefined && !Array.isArray(tools)) {
     throw new SettingsError('tools', 'must be a list: [{"type": "function", "function": {...}}]');
   }
+  const extra = json('extra', settings.extra);
+  if (extra !== undefined && (typeof extra !== 'object' || extra === null || Array.isArray(extra))) {
+    throw new SettingsError('extra', 'must be an object: {"reasoning_effort": "low"}');
+  }
   const members = {
+    ...extra,
     temperature: numberOf('temperature', settings.temperature),
     max_completion_tokens: numberOf('maxTokens', settings.maxTokens),
     top_p: numberOf('topP', settings.topP),

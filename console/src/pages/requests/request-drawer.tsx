@@ -7,6 +7,7 @@ import { Snippet } from '../../ui/copy.tsx';
 import { Drawer } from '../../ui/dialog.tsx';
 import { ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
+import { Messages } from './messages.tsx';
 import type { RequestDetails } from './request-types.ts';
 import { StatusBadge } from './status-badge.tsx';
 import { Timeline } from './timeline.tsx';
@@ -161,7 +162,8 @@ function Details({ request }: { readonly request: RequestDetails }) {
           </ul>
         </Panel>
       )}
-      {request.model !== undefined && (
+      <Messages request={request} />
+      {request.model !== undefined && !request.messages && (
         <Link to="/playground" search={{ models: request.model }} className="underline text-accent">
           Try {request.model} in the playground
         </Link>

@@ -68,6 +68,12 @@ export interface RequestDetails {
   readonly attempts: readonly AttemptDetails[];
   readonly cache?: { readonly status: string; readonly kind: string | null } | null;
   readonly guardrails?: readonly string[];
+  /** Null where they were not logged. */
+  readonly messages: {
+    readonly request: unknown;
+    readonly response: unknown;
+    readonly truncated: readonly string[];
+  } | null;
   readonly price: readonly {
     readonly of: string;
     readonly tokens: number;
