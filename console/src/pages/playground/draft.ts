@@ -74,7 +74,10 @@ export function draftOfPrompt({ model, messages, parameters, tools, schema }: Pr
  * @param body as the client sent it
  * @returns the draft, and members that the playground does not send
  */
-export function draftOfRequest(body: Json): { readonly draft: Draft; readonly leftOut: readonly string[] } {
+export function draftOfRequest(body: Json): {
+  readonly draft: Draft;
+  readonly unsentMembers: readonly string[];
+} {
   const isChat = Array.isArray(body.messages) && body.system === undefined;
   const instructions = textOfContent(body.system ?? body.instructions);
   const messages = Array.isArray(body.messages)
@@ -94,7 +97,7 @@ export function draftOfRequest(body: Json): { readonly draft: Draft; readonly le
     },
     ...composed(rest),
   };
-  return { draft, leftOut: isChat ? [] : others };
+  return { draft, unsentMembers: isChat ? [] : others };
 }
 
 /** @param isChat whether further members are those of the Chat Completions API */

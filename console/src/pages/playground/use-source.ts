@@ -61,7 +61,7 @@ export function useSource(tenant: string, source: Source, onDraft: (draft: Draft
       ...(loaded && !loaded.prompt.readable
         ? ['This prompt was saved with the secret of another installation, and cannot be read here.']
         : []),
-      ...(id === undefined && request.data ? notesOf(request.data, replay?.leftOut) : []),
+      ...(id === undefined && request.data ? notesOf(request.data, replay?.unsentMembers) : []),
     ],
     keep: (saved) => {
       client.setQueryData(['prompt', tenant, saved.prompt.id, undefined], saved);
@@ -76,13 +76,15 @@ export function replayOf(sent: unknown): ReturnType<typeof draftOfRequest> | und
   return draftOfRequest({ ...sent });
 }
 
-function notesOf({ messages }: RequestDetails, leftOut: readonly string[] | undefined): string[] {
+function notesOf({ messages }: RequestDetails, unsentMembers: readonly string[] | undefined): string[] {
   if (!messages) return ['The messages of this request were not logged, so it cannot be opened here.'];
-  if (leftOut === undefined) {
+  if (unsentMembers === undefined) {
     return ['The log has only the beginning of this request, which was too long to keep whole.'];
   }
   return [
     'From the log: placeholders such as [EMAIL] stand for personal data and secrets, which it does not keep.',
-    ...(leftOut.length > 0 ? [`Left out, because only its own API has them: ${leftOut.join(', ')}.`] : []),
+    ...(unsentMembers.length > 0
+      ? [`Left out, because only its own API has them: ${unsentMembers.join(', ')}.`]
+      : []),
   ];
 }

@@ -23,7 +23,7 @@ export function Messages({ request }: { readonly request: RequestDetails }) {
   if (!messages) return <NotLogged request={request} />;
   // A request that was cut is a text.
   const view = chosen ?? (replay ? 'Conversation' : 'Request');
-  const spoken = replay ? messagesOf(replay.draft, messages.response) : [];
+  const conversation = replay ? messagesOf(replay.draft, messages.response) : [];
   return (
     <Panel
       title="Messages"
@@ -46,7 +46,7 @@ export function Messages({ request }: { readonly request: RequestDetails }) {
         </p>
       )}
       {view === 'Conversation' ? (
-        <Conversation messages={spoken} />
+        <Conversation messages={conversation} />
       ) : (
         <pre
           tabIndex={0}
