@@ -3,13 +3,13 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { buildConsole } from '../scripts/console.mjs';
-import { root, runtimeEnvironment, setUp } from '../scripts/setup.mjs';
+import { buildProgram } from '../scripts/program.mjs';
+import { runtimeEnvironment, setUp } from '../scripts/setup.mjs';
 
 const bun = setUp();
 if (['serve', 'demo'].includes(process.argv[2])) buildConsole(bun);
-const args = [join(root, 'src/main.ts'), ...process.argv.slice(2)];
+const args = [buildProgram(bun), ...process.argv.slice(2)];
 const env = runtimeEnvironment();
 
 // npm passes signals to the shell that it starts scripts with, and most shells don't pass them on.

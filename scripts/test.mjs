@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildConsole } from './console.mjs';
+import { buildProgram } from './program.mjs';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
 import { ensureServices } from './test-services.mjs';
 
@@ -21,6 +22,7 @@ const full = mode === 'full';
 
 const bun = setUp({ withDev: true });
 buildConsole(bun);
+const program = buildProgram(bun);
 if (mode !== 'unit' && mode !== 'fuzz') ensureServices();
 const tool = (path) => [process.execPath, join(root, 'node_modules', path)];
 
@@ -134,6 +136,7 @@ function run(command, { print, environment = {} }) {
       env: {
         ...runtimeEnvironment(),
         ...MODE_ENVIRONMENT,
+        WEIR_TEST_PROGRAM: program,
         ...(outputs === undefined ? {} : { WEIR_TEST_OUTPUTS: outputs }),
         ...environment,
         NO_COLOR: process.stdout.isTTY ? '' : '1',

@@ -135,7 +135,7 @@ export async function startWeirProcess(
   const child = await context.children.start({
     name,
     // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
-    command: [context.runtime, join(context.root, 'src/main.ts'), 'serve'],
+    command: [context.runtime, process.env.BENCH_PROGRAM ?? join(context.root, 'src/main.ts'), 'serve'],
     cwd: folder,
     env: {
       DATABASE_URL: undefined,

@@ -4,14 +4,13 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../scripts/setup.mjs';
 import { freePort } from '../support/free-port.ts';
 import { cleanEnvironment, startGateway } from '../support/gateway.ts';
+import { PROGRAM } from '../support/program.ts';
 import { eventually, weir } from './harness.ts';
 
 const ADMIN_KEY = 'wr-admin-demo-0123456789abcdef0123456789abcdef';
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'weir-demo-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -80,7 +79,7 @@ test('serves what it generated at this machine, with live traffic, and leaves no
   };
   const child = spawn(
     setUp({ withDev: true }),
-    ['--no-orphans', '--no-env-file', MAIN, 'demo', '--port', port],
+    ['--no-orphans', '--no-env-file', PROGRAM, 'demo', '--port', port],
     {
       ...{ cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] },
     },

@@ -1,18 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../scripts/setup.mjs';
 import { type Gateway, startGateway } from '../support/gateway.ts';
+import { PROGRAM } from '../support/program.ts';
 import { chat, errorIn, eventually, expectError, post, weir } from './harness.ts';
 import { asObject, type Json } from './helpers/json.ts';
 
 /** Real processes: the simulator, served by Weir's own command, in the place of engines that load models. */
 
-const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const MODEL = 'simulator';
 
 const command = (...more: string[]) => [
   setUp({ withDev: true }),
-  ...['--no-orphans', '--no-env-file', '--no-install', program, 'simulator', '--port', '{port}', ...more],
+  ...['--no-orphans', '--no-env-file', '--no-install', PROGRAM, 'simulator', '--port', '{port}', ...more],
 ];
 
 let gateway: Gateway;

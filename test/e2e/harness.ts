@@ -3,12 +3,12 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../scripts/setup.mjs';
 import { isRecord } from '../../src/core/json.ts';
 import { cleanEnvironment, type Gateway } from '../support/gateway.ts';
 import type { RawResponse } from '../support/http-raw.ts';
 import planted from '../support/planted.json' with { type: 'json' };
+import { PROGRAM } from '../support/program.ts';
 import { dataEvents, eventStream, json, type ResponseScript } from '../support/scripts.ts';
 
 /** What the end-to-end tests share: an upstream's answers, a minimal configuration, and checks of what comes back. */
@@ -185,10 +185,9 @@ export async function weir(
   env: Readonly<Record<string, string>> = {},
 ): Promise<CommandResult> {
   const home = mkdtempSync(join(tmpdir(), 'weir-command-'));
-  const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
   const child = spawn(
     setUp({ withDev: true }),
-    ['--no-orphans', '--no-env-file', '--no-install', program, ...args],
+    ['--no-orphans', '--no-env-file', '--no-install', PROGRAM, ...args],
     {
       cwd: home,
       env: { ...cleanEnvironment(home), WEIR_DATA_DIR: join(home, 'data'), WEIR_DETECT_ENGINES: '0', ...env },

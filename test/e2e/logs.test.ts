@@ -12,11 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../scripts/setup.mjs';
 import { cleanEnvironment, type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { startObjectStore } from '../support/object-store.ts';
+import { PROGRAM } from '../support/program.ts';
 import { chat, completion, eventually, mockConfig, post, weir } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'weir-logs-'));
@@ -117,10 +117,9 @@ describe('weir logs', () => {
   });
 
   test('follows the log of a gateway that runs', async () => {
-    const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
     const child = spawn(
       setUp({ withDev: true }),
-      ['--no-orphans', '--no-env-file', program, 'logs', '--follow', '--json', '--text', 'follow-'],
+      ['--no-orphans', '--no-env-file', PROGRAM, 'logs', '--follow', '--json', '--text', 'follow-'],
       { cwd: folder, env: { ...cleanEnvironment(folder), ...env }, stdio: ['ignore', 'pipe', 'inherit'] },
     );
     try {

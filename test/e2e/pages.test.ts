@@ -10,6 +10,7 @@ import { CONFIG_CATALOG } from '../../src/app/config-catalog.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { cleanEnvironment, type Gateway, startGateway } from '../support/gateway.ts';
 import { examplesOf, expectedOutput, missingPart, type PageExample } from '../support/page-examples.ts';
+import { PROGRAM } from '../support/program.ts';
 import { done } from './helpers/admin.ts';
 
 /** Runs what the pages show, as a reader does: commands against a gateway, and configurations. */
@@ -49,7 +50,7 @@ const CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 
 /** Programs that stand for those of the pages: `npm run weir --` and `weir` of this checkout, `curl` that says the status. */
 function writePrograms(folder: string): void {
-  const weir = `exec '${setUp({ withDev: true })}' --no-env-file --no-install '${root}/src/main.ts' "$@"`;
+  const weir = `exec '${setUp({ withDev: true })}' --no-env-file --no-install '${PROGRAM}' "$@"`;
   const npm = `while [ "$#" -gt 0 ]; do case "$1" in run|-s|weir|--) shift;; *) break;; esac; done\n${weir}`;
   const curl = `exec "$REAL_CURL" -sS -w '%{stderr}HTTP-STATUS %{http_code}\\n' "$@"`;
   mkdirSync(folder);

@@ -8,6 +8,7 @@ import { setUp } from '../../scripts/setup.mjs';
 import { PART_KINDS } from '../../src/plugins/manifest.ts';
 import { cleanEnvironment, startGateway } from '../support/gateway.ts';
 import { startMockUpstream } from '../support/mock-upstream.ts';
+import { PROGRAM } from '../support/program.ts';
 import { chat, completion, mockConfig, post } from './harness.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +26,7 @@ function freshFolder(): string {
 function weir(folder: string, ...args: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(
     setUp({ withDev: true }),
-    ['--no-env-file', '--no-install', join(root, 'src/main.ts'), ...args],
+    ['--no-env-file', '--no-install', PROGRAM, ...args],
     { cwd: folder, env: cleanEnvironment(folder), encoding: 'utf8' },
   );
   return { status, stdout, stderr };

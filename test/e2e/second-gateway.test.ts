@@ -2,20 +2,18 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../scripts/setup.mjs';
 import { freePort } from '../support/free-port.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
+import { PROGRAM } from '../support/program.ts';
 import { chat, post, weir } from './harness.ts';
 import { asObject, type Json } from './helpers/json.ts';
-
-const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** The simulator as a process, in place of an engine that loads a model. */
 const ENGINE = [
   setUp({ withDev: true }),
-  ...['--no-env-file', '--no-install', program, 'simulator', '--port', '{port}'],
+  ...['--no-env-file', '--no-install', PROGRAM, 'simulator', '--port', '{port}'],
 ];
 const config = () => ({
   engines: { commands: [{ id: 'one', command: ENGINE, engine: 'llamacpp' }] },

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import OpenAI, { type ClientOptions } from 'openai';
 import { stringify } from 'yaml';
 import { runtimeEnvironment, setUp } from '../../scripts/setup.mjs';
@@ -10,6 +9,7 @@ import { sharedCertificate } from './certificates.ts';
 import { collectFiles, collectOutput, isCollecting } from './collected-outputs.ts';
 import { freePort } from './free-port.ts';
 import planted from './planted.json' with { type: 'json' };
+import { PROGRAM } from './program.ts';
 import { startTlsTunnel } from './tls-tunnel.ts';
 import { Waiters } from './waiters.ts';
 
@@ -30,7 +30,7 @@ export interface GatewayOptions {
   readonly startTimeoutMs?: number;
   /** The port to listen on; a free one when absent. */
   readonly port?: number;
-  /** Absolute path of the program to start; `src/main.ts` when absent. */
+  /** Absolute path of the program to start; that of `program.ts` when absent. */
   readonly program?: string;
 }
 
@@ -66,7 +66,6 @@ export interface Gateway {
 }
 
 const ADMIN_KEY = planted['admin key'];
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Nothing of the caller's environment but what a process needs to run: no provider keys, no settings. */
 export function cleanEnvironment(home: string): Record<string, string> {
@@ -174,7 +173,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const env = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   // --no-orphans: a test process that dies without calling stop() takes the gateway with it.
   const flags = ['--no-orphans', '--no-env-file', '--no-install'];
-  const args = [...flags, options.program ?? join(root, 'src/main.ts'), 'serve', ...(options.args ?? [])];
+  const args = [...flags, options.program ?? PROGRAM, 'serve', ...(options.args ?? [])];
   const child = spawn(setUp({ withDev: true }), args, { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] });
 
   const waiters = new Waiters();

@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../../scripts/setup.mjs';
+import { PROGRAM } from '../../support/program.ts';
 import { parseObject } from './json.ts';
-
-const program = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 function command(dataDir: string, args: readonly string[]): Record<string, unknown> {
   const output = execFileSync(
     setUp({ withDev: true }),
-    ['--no-env-file', '--no-install', program, ...args, '--json'],
+    ['--no-env-file', '--no-install', PROGRAM, ...args, '--json'],
     {
       cwd: dataDir,
       env: { PATH: process.env.PATH, HOME: dataDir, WEIR_DATA_DIR: dataDir },

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setUp } from '../../../scripts/setup.mjs';
 import { isRecord } from '../../../src/core/json.ts';
 import { type ExporterFixture, startExporterFixture } from '../../support/exporter-fixture.ts';
@@ -11,13 +10,13 @@ import { freePort } from '../../support/free-port.ts';
 import { type Gateway, startGateway } from '../../support/gateway.ts';
 import { openRaw } from '../../support/http-raw.ts';
 import { type MockUpstream, startMockUpstream } from '../../support/mock-upstream.ts';
+import { PROGRAM } from '../../support/program.ts';
 import { dataEvents, eventStream, json, type Script, status } from '../../support/scripts.ts';
 import { chat, chunk, post, provider } from '../harness.ts';
 import { admin, done } from './admin.ts';
 
 /** Two gateways with providers, tenants, exporters and a collector that can be made to fail, one by one. */
 
-const PROGRAM = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const MODELS = ['chat', 'failing', 'full', 'slow', 'busy', 'spender', 'tokens', 'other'] as const;
 type Model = (typeof MODELS)[number];
 /** Longer than the threshold of `HighLatency`. */
