@@ -91,6 +91,17 @@ function commands(setExit: (code: number) => void): Command {
     });
 
   program
+    .command('health')
+    .description('ask the running gateway whether it accepts requests; exit code 1 if not')
+    .option('--url <url>', 'the gateway (default: the address of the configuration)')
+    .option('--live', 'ask only whether the process runs')
+    .option('--config <file>', 'the configuration file, instead of WEIR_CONFIG or ./weir.yaml')
+    .action(async ({ url, live, config: file }: { url?: string; live?: boolean; config?: string }) => {
+      const { health } = await import('./cli/health.ts');
+      setExit(await health({ env, cwd, file, url, live: live === true, output }));
+    });
+
+  program
     .command('demo')
     .description('serve a week of invented traffic from a folder of its own, to look at the console')
     .option('--host <address>', 'the address to listen on (default: 127.0.0.1)')
