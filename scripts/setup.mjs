@@ -1,7 +1,9 @@
-// Makes a fresh checkout ready: installs the locked packages if any is missing, and finds the runtime.
+// Makes a fresh checkout ready: installs the locked packages if any is missing, and finds the runtime. A released package has its
+// packages, and installs nothing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,25 +28,38 @@ function installed(withDev) {
   });
 }
 
+/** npm publishes no package-lock.json, so a released package has none. */
+const isCheckout = existsSync(join(root, 'package-lock.json'));
+
+/** The folder of a package that `from` can load, or undefined. npm may have installed it in a folder above this one. */
+function folderOf(name, from) {
+  try {
+    return dirname(createRequire(from).resolve(`${name}/package.json`));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The runtime's executable, or undefined. Its own installer may have been blocked, so the platform package is tried too. */
 function findBun() {
-  const places = [join(root, 'node_modules/bun/bin/bun.exe')];
+  const own = folderOf('bun', join(root, 'package.json'));
+  if (own === undefined) return undefined;
+  const places = [join(own, 'bin/bun.exe')];
   for (const suffix of ['', '-baseline', '-musl', '-musl-baseline']) {
     const name = `bun-${process.platform}-${process.arch === 'arm64' ? 'aarch64' : process.arch}${suffix}`;
-    places.push(
-      join(root, 'node_modules/@oven', name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun'),
-    );
+    const folder = folderOf(`@oven/${name}`, join(own, 'package.json'));
+    if (folder) places.push(join(folder, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun'));
   }
   // A blocked install script leaves a stub of a few hundred bytes in place of the executable.
   return places.find((path) => existsSync(path) && statSync(path).size > 1_000_000);
 }
 
 /**
- * Installs what is missing and returns the path of the runtime.
+ * Installs what a checkout lacks and returns the path of the runtime.
  * @param {{ withDev?: boolean }} [options] withDev: also what tests and benchmarks need
  */
 export function setUp({ withDev = false } = {}) {
-  if (!installed(withDev)) {
+  if (isCheckout && !installed(withDev)) {
     console.error('Weir: installing packages (first start only) ...');
     const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...(withDev ? [] : ['--omit=dev'])];
     const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -60,13 +75,13 @@ export function setUp({ withDev = false } = {}) {
     }
   }
   let bun = findBun();
-  if (!bun) {
+  if (!bun && isCheckout) {
     spawnSync(process.execPath, [join(root, 'node_modules/bun/install.js')], { stdio: ['ignore', 2, 2] });
     bun = findBun();
   }
   if (!bun) {
     console.error(
-      `Weir: no runtime for ${process.platform}-${process.arch}: the npm package "bun" installed none.`,
+      `Weir: no runtime for ${process.platform}-${process.arch}: the npm package "bun" installed none. Reinstall without --omit=optional.`,
     );
     process.exit(1);
   }
