@@ -130,6 +130,8 @@ describe.each(BACKENDS.filter(({ available }) => available))('on $name', ({ inst
         if (round % 20 === 0) {
           await done(gateway, 'POST', `/tenants/${tenant}/keys`, { name: `during ${number} ${round}` });
         }
+        // A steady load: as much as possible would only slow down the command that is tested.
+        await new Promise((resolve) => setTimeout(resolve, 10));
       }
     };
     const clients = ['acme', 'beta'].flatMap((tenant) => [0, 1, 2].map((number) => client(tenant, number)));
