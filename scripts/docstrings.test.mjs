@@ -3,7 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 /** Folders whose contracts others build on: each exported function and class has a docstring. */
-const FOLDERS = ['core', 'pipeline', 'dispatch', 'storage', 'server', 'events'];
+const FOLDERS = [
+  ...['core', 'server', 'pipeline', 'dispatch', 'storage', 'events', 'providers'],
+  ...['routing', 'limits', 'metering', 'tenancy', 'engines', 'cache'],
+];
 
 const src = join(import.meta.dirname, '..', 'src');
 const files = FOLDERS.flatMap((folder) =>

@@ -16,6 +16,7 @@ export const CACHE_COUNTS = [
  */
 export type CacheCounts = Record<(typeof CACHE_COUNTS)[number], number>;
 
+/** @returns counts that are all zero, for a caller to add to */
 export function noCounts(): CacheCounts {
   return {
     hits: 0,
@@ -29,6 +30,7 @@ export function noCounts(): CacheCounts {
   };
 }
 
+/** Adds counts to a sum, in place. */
 export function addCounts(sum: CacheCounts, counts: Readonly<CacheCounts>): void {
   for (const name of CACHE_COUNTS) sum[name] += counts[name];
 }

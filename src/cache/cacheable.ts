@@ -4,6 +4,7 @@ import { hasExactNumbers } from './exact-numbers.ts';
 /** A call whose response can be stored as a whole. */
 export type StorableCall = ChatCall | RerankCall;
 
+/** Whether a call is of an operation whose responses the exact cache stores. Embeddings have a cache of their own. */
 export function isStorable(call: InferenceCall): call is StorableCall {
   return call.operation === 'chat' || call.operation === 'completion' || call.operation === 'rerank';
 }
