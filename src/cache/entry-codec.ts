@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
-import { decodeUtf8, encodeUtf8 } from '../core/bytes.ts';
+import { decodeUtf8, encodeUtf8, exactUtf8 } from '../core/bytes.ts';
 import { isRecord } from '../core/json.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { type CacheEntry, ENTRY_FORMAT } from './cache-entry.ts';
@@ -61,11 +61,8 @@ function isWhole(entry: unknown): boolean {
 /** Event streams are nearly always UTF-8, which compresses better than base64. */
 function writeBytes(_: string, value: unknown): unknown {
   if (!(value instanceof Uint8Array)) return value;
-  try {
-    return { $text: decodeUtf8(value) };
-  } catch {
-    return { $bytes: Buffer.from(value).toString('base64') };
-  }
+  const text = exactUtf8(value);
+  return text === undefined ? { $bytes: Buffer.from(value).toString('base64') } : { $text: text };
 }
 
 function readBytes(name: string, value: unknown): unknown {

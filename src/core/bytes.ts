@@ -18,6 +18,18 @@ export function decodeUtf8(bytes: Uint8Array): string {
   return strictUtf8.decode(bytes);
 }
 
+/** @returns the text of bytes that encoding it gives again; undefined for other bytes */
+export function exactUtf8(bytes: Uint8Array): string | undefined {
+  // Decoding drops a byte order mark.
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
+  try {
+    return decodeUtf8(bytes);
+  } catch {
+    // Not UTF-8, or cut within a character.
+    return undefined;
+  }
+}
+
 /** Decodes UTF-8 without its byte order mark; malformed sequences become U+FFFD. */
 export function decodeLossyUtf8(bytes: Uint8Array): string {
   return lossyUtf8.decode(bytes);

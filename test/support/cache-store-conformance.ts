@@ -60,6 +60,7 @@ export function cacheStoreConformance(name: string, open: () => Promise<TestedSt
         entryOf('frames', {
           value: { text: undefined, frames: Buffer.from('data: {"a":"ü"}\n\n'), pace: [4, 1] },
         }),
+        entryOf('mark', { value: { text: undefined, frames: Uint8Array.of(0xef, 0xbb, 0xbf, 97) } }),
         entryOf('bytes', { value: { text: undefined, frames: Uint8Array.of(0, 255, 254, 10, 128) } }),
         entryOf('events', { value: { events: [{ type: 'start' }, { type: 'end' }] } }),
         entryOf('large', { value: { text: Buffer.alloc(700_000, 'x').toString() } }),
