@@ -20,3 +20,12 @@ test('opens after five failures in a row, and doubles the pause with each failed
   breaker.succeeded();
   expect([breaker.isOpen, breaker.admit(), breaker.admit()]).toEqual([false, true, true]);
 });
+
+test('calls that began before it opened do not lengthen the pause', () => {
+  let now = 0;
+  const breaker = new CallBreaker(() => now, { failures: 3 });
+  for (let call = 0; call < 20; call += 1) breaker.admit();
+  for (let call = 0; call < 20; call += 1) breaker.failed();
+  now = 1_000;
+  expect([breaker.admit(), breaker.admit()]).toEqual([true, false]);
+});
