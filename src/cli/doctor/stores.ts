@@ -138,13 +138,34 @@ export async function checkRedis({ storage }: Config, url: string): Promise<Find
   );
   const connected = await Promise.race([client.connected().then(() => true), late]);
   over.abort();
+  const memory = connected ? await client.call('INFO', ['memory']).catch(() => '') : '';
   client.disconnect();
-  if (connected)
-    return { check: 'redis', level: 'ok', message: 'reachable; gateways share limits through it' };
+  if (connected) return evictionFinding(String(memory));
   return {
     check: 'redis',
     level: 'problem',
     message: `unreachable: ${reason}`,
     advice: 'Check REDIS_URL. Until Redis is reachable, each gateway counts limits separately.',
   };
+}
+
+/**
+ * Whether a Redis that runs full drops what it should: cached responses, and no counters of limits.
+ * @param memory the reply to `INFO memory`; empty where it is not known
+ */
+export function evictionFinding(memory: string): Finding {
+  const reachable = 'reachable; gateways share limits through it';
+  const [, policy = ''] = /^maxmemory_policy:([\w-]+)/m.exec(memory) ?? [];
+  const isLimited = /^maxmemory:[1-9]/m.test(memory);
+  const advice =
+    'Set "maxmemory-policy volatile-lru": cached responses go first, those not used for longest.';
+  if (isLimited && policy.startsWith('allkeys-')) {
+    const message = `${reachable}; its policy "${policy}" may evict counters of limits when its memory is full`;
+    return { check: 'redis', level: 'warning', message, advice };
+  }
+  if (isLimited && policy === 'noeviction') {
+    const message = `${reachable}; its policy "noeviction" rejects writes when its memory is full, those of limits included`;
+    return { check: 'redis', level: 'warning', message, advice };
+  }
+  return { check: 'redis', level: 'ok', message: reachable };
 }
