@@ -2,7 +2,8 @@ import type { CachedResponse, CachedVector } from '../cache/cache-entry.ts';
 import type { CacheStore } from '../cache/cache-store.ts';
 import { EntryCodec } from '../cache/entry-codec.ts';
 import { RedisCacheStats } from '../cache/redis-cache-stats.ts';
-import { RedisCacheStore, type SkipReason } from '../cache/redis-cache-store.ts';
+import { RedisCacheStore } from '../cache/redis-cache-store.ts';
+import { RedisLookups } from '../cache/redis-lookups.ts';
 import type { Config } from '../config/schema.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { CacheOptions, CacheStores } from './cache-options.ts';
@@ -32,29 +33,33 @@ export interface RedisCache {
 /** Does not wait for the connection. */
 export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCache | undefined> {
   const { config, clock, box, metrics, events, cache } = parts;
-  const { redis_url: url, redis_prefix: prefix, redis_ca: ca } = config.storage;
+  const {
+    redis_url: url,
+    redis_replica_url: replicaUrl,
+    redis_prefix: prefix,
+    redis_ca: ca,
+  } = config.storage;
   if (url === null) return undefined;
-  const client = await connectRedis({
-    url,
-    ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca'),
-    timeoutMs: COMMAND_TIMEOUT_MS,
-    onError: (error) => events.emit('cache.connection_failed', { error }),
+  const connect = (to: string, isReplica: boolean) =>
+    connectRedis({
+      ...{ url: to, isReplica, timeoutMs: COMMAND_TIMEOUT_MS },
+      ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca'),
+      onError: (error) => events.emit('cache.connection_failed', { error }),
+    });
+  const client = await connect(url, false);
+  const replica = replicaUrl === null ? undefined : await connect(replicaUrl, true);
+  const lookups = new RedisLookups({
+    // While the primary is lost, entries are read from a replica.
+    isConnected: () => client.ready || replica?.ready === true,
+    clock,
+    timeoutMs: () => cache()?.redis_timeout ?? LOOKUP_TIMEOUT_MS,
+    onSkip: (reason) => metrics.cache.errors.labels(reason).inc(),
+    onLost: (error) => events.emit('cache.store_lost', { error }),
+    onRecovered: () => events.emit('cache.store_restored', {}),
   });
-  let isLost = false;
-  const onSkip = (reason: SkipReason, error: unknown) => {
-    metrics.cache.errors.labels(reason).inc();
-    if (isLost || reason === 'overloaded' || reason === 'timeout') return;
-    isLost = true;
-    events.emit('cache.store_lost', { error });
-  };
-  const onRecovered = () => {
-    if (isLost) events.emit('cache.store_restored', {});
-    isLost = false;
-  };
   const store = <Value>(kind: string, maxEntries: () => number | undefined): CacheStore<Value> =>
     new RedisCacheStore<Value>({
-      ...{ client, clock, prefix, kind, codec: new EntryCodec<Value>(box), onSkip, onRecovered },
-      timeoutMs: () => cache()?.redis_timeout ?? LOOKUP_TIMEOUT_MS,
+      ...{ client, replica, clock, prefix, kind, codec: new EntryCodec<Value>(box), lookups },
       maxEntries: () => maxEntries() ?? 1,
     });
   const stats = new RedisCacheStats({
@@ -71,6 +76,7 @@ export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCac
     close: async () => {
       await stats.close();
       client.disconnect();
+      replica?.disconnect();
     },
   };
 }

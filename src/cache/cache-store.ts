@@ -50,6 +50,8 @@ export interface CacheStore<Value> {
   lease?(key: string, tenant: string, ms: number): Promise<boolean | Skipped>;
   /** Ends a claim, after the entry was written. */
   release?(key: string, tenant: string): void;
+  /** Resolves when an entry that is set now, or in this turn, can be read. Absent where that is at once. Never rejects. */
+  written?(key: string): Promise<void>;
 }
 
 /** Whether a filter selects an entry. */

@@ -13,24 +13,33 @@ import { SecretBox } from '../platform/secret-box.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { CachedResponse } from './cache-entry.ts';
 import { EntryCodec } from './entry-codec.ts';
-import { RedisCacheStore, type SkipReason } from './redis-cache-store.ts';
+import { RedisCacheStore } from './redis-cache-store.ts';
+import { RedisLookups, type SkipReason } from './redis-lookups.ts';
 
 const BOX = new SecretBox('secret', 'cache');
 
 function storeOn(
   client: RedisClient,
-  more: { timeoutMs?: number; maxEntries?: number; clock?: FakeClock } = {},
+  more: { timeoutMs?: number; maxEntries?: number; clock?: FakeClock; replica?: RedisClient } = {},
 ) {
   const skips: SkipReason[] = [];
-  const store = new RedisCacheStore<CachedResponse>({
-    ...{ client, clock: more.clock ?? systemClock, prefix: 'test', kind: 'exact' },
-    codec: new EntryCodec<CachedResponse>(BOX),
+  const changes: ('lost' | 'recovered')[] = [];
+  const clock = more.clock ?? systemClock;
+  const lookups = new RedisLookups({
+    isConnected: () => client.ready || more.replica?.ready === true,
+    clock,
     timeoutMs: () => more.timeoutMs ?? 2_000,
-    maxEntries: () => more.maxEntries ?? 10_000,
     onSkip: (reason) => skips.push(reason),
-    onRecovered: () => skips.push('timeout'),
+    onLost: () => changes.push('lost'),
+    onRecovered: () => changes.push('recovered'),
   });
-  return { store, skips };
+  const of = (kind: string) =>
+    new RedisCacheStore<CachedResponse>({
+      ...{ client, replica: more.replica, clock, prefix: 'test', kind, lookups },
+      codec: new EntryCodec<CachedResponse>(BOX),
+      maxEntries: () => more.maxEntries ?? 10_000,
+    });
+  return { store: of('exact'), other: of('semantic'), skips, changes };
 }
 
 /** Counts the commands that are under way, so that a test can wait for them. */
@@ -137,6 +146,26 @@ if (hasRedis) {
       expect(Object(await store.get(entry.key, 'acme')).owner.tenant).toBe('other');
       await close();
     });
+
+    test('entries are read from a replica', async () => {
+      const server = await startRedis([]);
+      const { client, close } = await open(Promise.resolve(server));
+      const follower = await open(
+        startRedis(['--replicaof', '127.0.0.1', new URL(server.url).port, '--repl-diskless-sync-delay', '0']),
+      );
+      const { watched, idle, calls } = counted(client);
+      const { store } = storeOn(watched, { replica: follower.client });
+      const entry = entryOf('replicated');
+      store.set(entry);
+      await idle(store);
+      const deadline = performance.now() + 20_000;
+      while ((await store.get(entry.key, 'acme')) === undefined && performance.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(Object(await store.get(entry.key, 'acme')).key).toBe(entry.key);
+      expect(calls).not.toContain('GET');
+      await follower.close();
+      await close();
+    });
   });
 }
 
@@ -167,10 +196,28 @@ describe('a Redis that does not respond', () => {
     expect(asked).toBe(5);
   });
 
+  test('costs the first requests its time limit and no other, whatever kind of entries they want', async () => {
+    const clock = new FakeClock();
+    let asked = 0;
+    const { store, other, skips } = storeOn(
+      client(() => {
+        asked += 1;
+        return new Promise(() => undefined);
+      }),
+      { timeoutMs: 5, clock },
+    );
+    await Promise.all([store.get('a', 't'), other.get('b', 't'), store.lease('c', 't', 60_000)]);
+    const later = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? store : other));
+    // Resolved in this turn: no timer runs for them.
+    const results = await Promise.all(later.map((one, index) => one.get(String(index), 't')));
+    expect(new Set(results)).toEqual(new Set(['skipped']));
+    expect([asked, skips.filter((reason) => reason === 'paused').length]).toEqual([3, 100]);
+  });
+
   test('is tried by one lookup after the pause, and by all once it responds', async () => {
     const clock = new FakeClock();
     const waiting: ((reply: null) => void)[] = [];
-    const { store } = storeOn(
+    const { store, changes } = storeOn(
       client(() => new Promise((resolve) => waiting.push(resolve))),
       { timeoutMs: 5, clock },
     );
@@ -185,6 +232,38 @@ describe('a Redis that does not respond', () => {
     expect(waiting).toHaveLength(5);
     waiting.at(-1)?.(null);
     expect(await next).toBeUndefined();
+    expect(changes).toEqual(['lost', 'recovered']);
+  });
+
+  test('is read from its replica, also while the primary is lost', async () => {
+    const entry = entryOf('a');
+    const stored = `1.${await new EntryCodec<CachedResponse>(BOX).encode(entry)}`;
+    const calls: string[] = [];
+    let isPrimaryReady = true;
+    const primary: RedisClient = {
+      ...client(async (command) => void calls.push(command)),
+      get ready() {
+        return isPrimaryReady;
+      },
+    };
+    let isReplicaReady = true;
+    const replica: RedisClient = {
+      ...client(async () => stored),
+      get ready() {
+        return isReplicaReady;
+      },
+    };
+    const { store, skips, changes } = storeOn(primary, { replica });
+    const find = async () => Object(await store.get(entry.key, 'acme')).key;
+    expect(await find()).toBe(entry.key);
+    isPrimaryReady = false;
+    expect(await find()).toBe(entry.key);
+    store.set(entry);
+    expect(await store.lease(entry.key, 'acme', 1_000)).toBe('skipped');
+    expect([skips, changes]).toEqual([['unavailable'], []]);
+    isPrimaryReady = true;
+    isReplicaReady = false;
+    expect([await find(), calls]).toEqual([undefined, ['GET']]);
   });
 
   test('gets all commands of a new entry at once', async () => {

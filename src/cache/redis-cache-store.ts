@@ -7,6 +7,7 @@ import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { CacheEntry, EntryOwner } from './cache-entry.ts';
 import { type CacheFilter, type CacheStore, SKIPPED, type Skipped, selects } from './cache-store.ts';
 import type { EntryCodec } from './entry-codec.ts';
+import type { RedisLookups } from './redis-lookups.ts';
 
 /** Characters of one value: larger entries are stored in several, so that no command takes long. */
 const CHUNK = 256 * 1024;
@@ -14,9 +15,8 @@ const CHUNK = 256 * 1024;
 const BUCKETS = '0123456789abcdef';
 /** Entries that are written at the same time; further ones are not stored. */
 const MAX_WRITES = 64;
-/** Lookups in a row that fail before others are skipped, and for how long. Milliseconds. */
-const MAX_FAILURES = 3;
-const PAUSE_MS = 1_000;
+/** The parts of a large entry outlive its head by this much. Milliseconds. */
+const PART_MS = 1_000;
 const MAX_CHUNKS = 4_096;
 /** A tenant is added to the list of tenants once in this time. Milliseconds. */
 const ANNOUNCE_MS = 60_000;
@@ -25,24 +25,20 @@ const MAX_ANNOUNCED = 10_000;
 /** Keys of one command. */
 const BATCH = 500;
 
-export type SkipReason = 'timeout' | 'unavailable' | 'paused' | 'overloaded';
-
 export interface RedisCacheOptions<Value> {
   readonly client: RedisClient;
+  /** A replica, from which entries are read while it is connected. It may lag behind `client`. */
+  readonly replica?: RedisClient | undefined;
   readonly clock: Clock;
   /** Of all keys. */
   readonly prefix: string;
   /** What is stored: `exact` or `embedding`. */
   readonly kind: string;
   readonly codec: EntryCodec<Value>;
-  /** How long a lookup may take, in milliseconds. */
-  readonly timeoutMs: () => number;
+  /** Of the same server. */
+  readonly lookups: RedisLookups;
   /** The most entries of one tenant. */
   readonly maxEntries: () => number;
-  /** Called for each lookup or write that was not made. */
-  readonly onSkip: (reason: SkipReason, error: unknown) => void;
-  /** Called after skipped lookups, when one succeeds. */
-  readonly onRecovered: () => void;
 }
 
 /**
@@ -52,8 +48,6 @@ export interface RedisCacheOptions<Value> {
 export class RedisCacheStore<Value> implements CacheStore<Value> {
   readonly #options: RedisCacheOptions<Value>;
   readonly #index: RedisScript;
-  #failures = 0;
-  #pausedUntil = Number.NEGATIVE_INFINITY;
   #writes = 0;
   /** When a tenant was added to the list of tenants, in monotonic milliseconds. */
   readonly #announced = new RecentMap<string, number>(MAX_ANNOUNCED);
@@ -70,31 +64,29 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
     return this.#writes;
   }
 
-  async get(key: string, tenant: string): Promise<CacheEntry<Value> | Skipped | undefined> {
-    if (!this.#canLookUp()) return SKIPPED;
-    return this.#within(this.#read(key, tenant));
+  get(key: string, tenant: string): Promise<CacheEntry<Value> | Skipped | undefined> {
+    return this.#options.lookups.lookUp(() => this.#read(key, tenant));
   }
 
-  async getMany(
+  getMany(
     keys: readonly string[],
     tenant: string,
   ): Promise<readonly (CacheEntry<Value> | undefined)[] | Skipped> {
-    if (!this.#canLookUp()) return SKIPPED;
     // Sent together, and so one round trip.
-    return this.#within(Promise.all(keys.map((key) => this.#read(key, tenant))));
+    return this.#options.lookups.lookUp(() => Promise.all(keys.map((key) => this.#read(key, tenant))));
   }
 
   set(entry: CacheEntry<Value>): void {
-    const { onSkip } = this.#options;
-    if (!this.#canAsk()) return;
-    if (this.#writes >= MAX_WRITES) {
-      onSkip('overloaded', new Error(`${MAX_WRITES} entries are being written already`));
+    const { client, lookups } = this.#options;
+    if (!lookups.canAsk()) return;
+    if (!client.ready || this.#writes >= MAX_WRITES) {
+      lookups.skipped(client.ready ? 'overloaded' : 'unavailable');
       return;
     }
     this.#writes += 1;
     const { key } = entry;
     const writing = this.#write(entry)
-      .catch((error: unknown) => onSkip('unavailable', error))
+      .catch(() => lookups.skipped('unavailable'))
       .finally(() => {
         this.#writes -= 1;
         if (this.#writing.get(key) === writing) this.#writing.delete(key);
@@ -103,27 +95,31 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   }
 
   delete(key: string, tenant: string): void {
-    const { client, onSkip } = this.#options;
+    const { client, lookups } = this.#options;
     if (!client.ready) return;
-    client.call('DEL', [this.#nameOf(key, tenant)]).catch((error: unknown) => onSkip('unavailable', error));
+    client.call('DEL', [this.#nameOf(key, tenant)]).catch(() => lookups.skipped('unavailable'));
   }
 
   async lease(key: string, tenant: string, ms: number): Promise<boolean | Skipped> {
-    if (!this.#canLookUp()) return SKIPPED;
+    const { client, lookups } = this.#options;
+    if (!client.ready) return SKIPPED;
     const name = `${this.#nameOf(key, tenant)}:lease`;
-    const reply = await this.#within(this.#options.client.call('SET', [name, '1', 'NX', 'PX', String(ms)]));
+    const reply = await lookups.lookUp(() => client.call('SET', [name, '1', 'NX', 'PX', String(ms)]));
     return reply === SKIPPED ? SKIPPED : reply !== null;
   }
 
   release(key: string, tenant: string): void {
-    const { client, onSkip } = this.#options;
+    const { client, lookups } = this.#options;
     const name = `${this.#nameOf(key, tenant)}:lease`;
+    this.written(key)
+      .then(() => client.call('DEL', [name]))
+      .catch(() => lookups.skipped('unavailable'));
+  }
+
+  async written(key: string): Promise<void> {
     // The entry is set when the request ends, which may be in the same turn.
-    setImmediate(() => {
-      Promise.resolve(this.#writing.get(key))
-        .then(() => client.call('DEL', [name]))
-        .catch((error: unknown) => onSkip('unavailable', error));
-    });
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#writing.get(key);
   }
 
   async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
@@ -172,7 +168,8 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   }
 
   async #read(key: string, tenant: string): Promise<CacheEntry<Value> | undefined> {
-    const { client, codec } = this.#options;
+    const { codec, replica } = this.#options;
+    const client = replica?.ready ? replica : this.#options.client;
     const name = this.#nameOf(key, tenant);
     const head = await client.call('GET', [name]);
     if (typeof head !== 'string') return undefined;
@@ -203,7 +200,7 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
     // finds it finds the rest.
     for (let index = chunks - 1; index > 0; index -= 1) {
       const part = text.slice(index * CHUNK, (index + 1) * CHUNK);
-      await client.call('SET', [`${name}.${index}`, part, 'PX', String(kept + PAUSE_MS)]);
+      await client.call('SET', [`${name}.${index}`, part, 'PX', String(kept + PART_MS)]);
     }
     const bucket = key.slice(0, 1);
     const most = Math.max(1, Math.ceil(maxEntries() / BUCKETS.length));
@@ -234,69 +231,6 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
       this.#announced.set(tenant, Number.NEGATIVE_INFINITY);
       throw error;
     }
-  }
-
-  /** Whether a lookup may be made. After a pause, one tries whether Redis responds again, before the others do. */
-  #canLookUp(): boolean {
-    if (!this.#canAsk()) return false;
-    if (this.#failures >= MAX_FAILURES) this.#pausedUntil = this.#options.clock.now() + PAUSE_MS;
-    return true;
-  }
-
-  /** Whether Redis is connected and has responded recently. */
-  #canAsk(): boolean {
-    const { client, clock, onSkip } = this.#options;
-    if (!client.ready) {
-      this.#failures = Math.max(1, this.#failures);
-      onSkip('unavailable', new Error('Redis is not connected'));
-      return false;
-    }
-    if (clock.now() >= this.#pausedUntil) return true;
-    onSkip('paused', new Error('Redis was too slow'));
-    return false;
-  }
-
-  /** Gives a lookup up that takes too long: a request must not wait for its cache. */
-  #within<T>(work: Promise<T>): Promise<T | Skipped> {
-    const { timeoutMs, onSkip } = this.#options;
-    return new Promise((resolve) => {
-      let isOver = false;
-      const skip = (reason: SkipReason, error: unknown) => {
-        if (isOver) return;
-        isOver = true;
-        this.#failed();
-        onSkip(reason, error);
-        resolve(SKIPPED);
-      };
-      const late = () => skip('timeout', new Error(`Redis did not respond within ${timeoutMs()} ms`));
-      // A reply that is there already is read first, when this process was busy rather than Redis.
-      const timer = setTimeout(() => setImmediate(late), timeoutMs());
-      work.then(
-        (value) => {
-          clearTimeout(timer);
-          if (isOver) return;
-          isOver = true;
-          this.#succeeded();
-          resolve(value);
-        },
-        (error: unknown) => {
-          clearTimeout(timer);
-          skip('unavailable', error);
-        },
-      );
-    });
-  }
-
-  #failed(): void {
-    this.#failures += 1;
-    if (this.#failures >= MAX_FAILURES) this.#pausedUntil = this.#options.clock.now() + PAUSE_MS;
-  }
-
-  #succeeded(): void {
-    if (this.#failures === 0) return;
-    this.#failures = 0;
-    this.#pausedUntil = Number.NEGATIVE_INFINITY;
-    this.#options.onRecovered();
   }
 
   /** Names with the same text in braces are in one hash slot of a cluster. */

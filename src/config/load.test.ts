@@ -48,6 +48,7 @@ describe('finding the file', () => {
         connect_timeout: 60_000,
         max_connections: 50,
         redis_url: null,
+        redis_replica_url: null,
         redis_ca: null,
         redis_prefix: 'weir',
         keep_usage: true,

@@ -22,6 +22,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'storage.max_connections', read: (config) => config.storage.max_connections },
   { name: 'storage.keep_usage', read: (config) => config.storage.keep_usage },
   { name: 'storage.redis_url', read: (config) => config.storage.redis_url },
+  { name: 'storage.redis_replica_url', read: (config) => config.storage.redis_replica_url },
   { name: 'storage.redis_ca', read: (config) => config.storage.redis_ca },
   { name: 'storage.redis_prefix', read: (config) => config.storage.redis_prefix },
   { name: 'storage.redis_timeout', read: (config) => config.storage.redis_timeout },

@@ -74,6 +74,9 @@ export const storage = () =>
     redis_url: nullable(url(redisUrlFault)).describe(
       'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
     ),
+    redis_replica_url: nullable(url(redisUrlFault)).describe(
+      'A read replica of `redis_url`, or the address in front of several: cached responses are read from it, and everything else from `redis_url`. With `redis+sentinel://` and `redis+cluster://`, replicas that Sentinel or the cluster names. A replica may serve what `clear` has just removed.',
+    ),
     redis_ca: nullable(text(4_000)).describe(
       'A PEM file with the certificate authority of a `rediss:` server. By default the system’s authorities.',
     ),

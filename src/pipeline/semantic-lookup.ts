@@ -8,6 +8,7 @@ import { answersAgree } from '../cache/semantic/compare-answers.ts';
 import type { RejectedCandidate, SemanticMatch, SemanticQuery } from '../cache/semantic/semantic-cache.ts';
 import { partitionKey } from '../cache/semantic/semantic-partition.ts';
 import { semanticQuestion } from '../cache/semantic/semantic-question.ts';
+import { CallBreaker } from '../core/call-breaker.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import { answerText } from './answer-text.ts';
 import { askModel } from './ask-model.ts';
@@ -37,25 +38,24 @@ export interface SemanticResult {
   readonly isServed: boolean;
 }
 
-/** After so many failures in a row, the embedder is not asked for a while. */
-const MAX_FAILURES = 3;
-/** Milliseconds. */
-const PAUSE_MS = 1_000;
+/** After three failures in a row, the embedder is not asked for a second. */
+const BREAKER = { failures: 3, maxPauseMs: 1_000 };
 
 const JUDGE = `Two questions follow. Say whether one answer is right for both: they ask for the same, about the same things, with the same numbers, names, conditions and negations. Reply with the word "same" or "different" only.`;
 
 /** Finds responses to questions that ask for the same, and measures how often they are wrong. */
 export class SemanticLookup {
-  /** Of the embedder, in a row. */
-  #failures = 0;
-  #pausedUntil = 0;
+  /** Of the embedder. */
+  readonly #breaker: CallBreaker;
 
   constructor(
     private readonly services: InterceptorServices,
     private readonly cache: CacheServices,
     private readonly semantic: SemanticServices,
     private readonly scopes: CacheScopes,
-  ) {}
+  ) {
+    this.#breaker = new CallBreaker(() => services.clock.now(), BREAKER);
+  }
 
   /** @returns undefined where the semantic cache takes no part in the request. Never throws. */
   async find(asked: SemanticRequest): Promise<SemanticResult | undefined> {
@@ -157,19 +157,19 @@ export class SemanticLookup {
     text: string,
     { timeoutMs }: SemanticSettings,
   ): Promise<Float32Array | undefined> {
-    const { clock } = this.services;
     let reason = 'paused after failures';
-    if (clock.now() >= this.#pausedUntil) {
+    if (this.#breaker.admit()) {
       reason = 'no vector in time';
       try {
         const vector = await embedding.embed(text, timeoutMs);
-        if (vector) this.#failures = 0;
-        if (vector) return vector;
+        if (vector) {
+          this.#breaker.succeeded();
+          return vector;
+        }
       } catch (error) {
         reason = error instanceof Error ? error.message : String(error);
       }
-      this.#failures += 1;
-      if (this.#failures % MAX_FAILURES === 0) this.#pausedUntil = clock.now() + PAUSE_MS;
+      this.#breaker.failed();
     }
     const trace = { result: 'skipped', reason: 'embedding', detail: reason.slice(0, 120) } as const;
     asked.scope.request.semantic = trace;

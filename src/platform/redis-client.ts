@@ -1,6 +1,8 @@
 export interface RedisSettings {
   /** `redis://`, `rediss://`, `redis+sentinel://host:port,.../name` or `redis+cluster://host:port,...`. */
   readonly url: string;
+  /** Connects to replicas, where Sentinel or a cluster names the servers. They take no writes. */
+  readonly isReplica?: boolean | undefined;
   /** PEM of the certificate authority of a `rediss:` server; undefined for the system's authorities. */
   readonly ca?: string | undefined;
   /** The time limit of a command, in milliseconds. */

@@ -73,7 +73,8 @@ test('its test passes, its types hold, and its format is ours', () => {
   );
   expect([formatted.status, formatted.output]).toEqual([0, expect.any(String)]);
   // The rest of the tree is checked by a step of its own.
-  const checked = { extends: './tsconfig.json', include: [], files: files.map(({ path }) => path) };
+  const include = ['src/**/*.d.ts', 'test/support/**/*.d.ts', ...files.map(({ path }) => path)];
+  const checked = { extends: './tsconfig.json', include };
   writeFileSync(join(copy, 'tsconfig.recipe.json'), JSON.stringify(checked));
   const typed = run(join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.recipe.json');
   expect([typed.status, typed.output]).toEqual([0, '']);

@@ -13,6 +13,7 @@ import { normalised } from '../embedders/embedder.ts';
 import { EntryCodec } from '../entry-codec.ts';
 import { MemoryCacheStore } from '../memory-cache-store.ts';
 import { RedisCacheStore } from '../redis-cache-store.ts';
+import { RedisLookups } from '../redis-lookups.ts';
 import { SemanticCache, type SemanticQuery, type SemanticSkip } from './semantic-cache.ts';
 import { partitionKey } from './semantic-partition.ts';
 import { PLAIN_PAYLOADS, sealedPayloads } from './semantic-payload.ts';
@@ -212,13 +213,15 @@ describe('property: a response reaches only requests of its tenant, namespace an
   test.skipIf(!redis)('in Redis', async () => {
     const client = await connectRedis({ url: redis?.url ?? '', timeoutMs: 5_000, onError: () => undefined });
     await client.connected();
+    const nothing = () => undefined;
+    const lookups = new RedisLookups({
+      ...{ clock: systemClock, timeoutMs: () => 5_000, isConnected: () => client.ready },
+      ...{ onSkip: nothing, onLost: nothing, onRecovered: nothing },
+    });
     const store = new RedisCacheStore<CachedResponse>({
-      ...{ client, clock: systemClock, prefix: 'test', kind: 'semantic' },
+      ...{ client, lookups, clock: systemClock, prefix: 'test', kind: 'semantic' },
       codec: new EntryCodec<CachedResponse>(new SecretBox('secret', 'cache')),
-      timeoutMs: () => 5_000,
       maxEntries: () => 10_000,
-      onSkip: () => undefined,
-      onRecovered: () => undefined,
     });
     const settled = async () => {
       while (store.pendingWrites > 0) await new Promise((resolve) => setImmediate(resolve));

@@ -1,3 +1,4 @@
+import { CallBreaker } from '../../core/call-breaker.ts';
 import type { Clock } from '../../core/clock.ts';
 import {
   type CachedResponse,
@@ -64,23 +65,22 @@ export interface SemanticCacheOptions {
   readonly onSkip: (reason: SemanticSkip, error: unknown) => void;
 }
 
-/** After so many failures in a row, the stores are not asked for a while. */
-const MAX_FAILURES = 3;
-/** Milliseconds. */
-const PAUSE_MS = 1_000;
+/** After three failures in a row, the stores are not asked for a second. */
+const BREAKER = { failures: 3, maxPauseMs: 1_000 };
 
 /** Finds a stored response to a question that asks for the same. Similarity finds candidates, the guard decides. */
 export class SemanticCache {
-  #failures = 0;
-  #pausedUntil = 0;
+  readonly #breaker: CallBreaker;
 
-  constructor(private readonly options: SemanticCacheOptions) {}
+  constructor(private readonly options: SemanticCacheOptions) {
+    this.#breaker = new CallBreaker(() => options.clock.now(), BREAKER);
+  }
 
   /** Never throws, and never waits longer than the settings say. */
   async find(query: SemanticQuery, settings: SearchSettings): Promise<SemanticFinding> {
     const { clock, vectors } = this.options;
     const startedAt = clock.now();
-    if (startedAt < this.#pausedUntil) return { skipped: 'paused' };
+    if (!this.#breaker.admit()) return { skipped: 'paused' };
     try {
       const { tenant, partition, vector } = query;
       const search = { tenant, partition, vector, limit: settings.candidates, threshold: settings.threshold };
@@ -88,7 +88,7 @@ export class SemanticCache {
       const matches = await withinDeadline(searching, settings.timeoutMs, clock);
       if (matches === LATE)
         return this.#skip('timeout', new Error('the vector store did not respond in time'));
-      this.#failures = 0;
+      this.#breaker.succeeded();
       return await this.#decide(query, matches, startedAt + settings.timeoutMs);
     } catch (error) {
       return this.#skip('unavailable', error);
@@ -102,8 +102,8 @@ export class SemanticCache {
     entry: CacheEntry<CachedResponse>,
     ttlMs: number,
   ): void {
-    const { clock, vectors, responses, payloads, onSkip } = this.options;
-    if (clock.now() < this.#pausedUntil) return;
+    const { vectors, responses, payloads, onSkip } = this.options;
+    if (this.#breaker.isOpen) return;
     const { key, owner, storedAt, value } = entry;
     const expiresAt = storedAt + ttlMs;
     const kept = {
@@ -195,11 +195,7 @@ export class SemanticCache {
   }
 
   #skip(reason: SemanticSkip, error: unknown): SemanticFinding {
-    this.#failures += 1;
-    if (this.#failures >= MAX_FAILURES) {
-      this.#failures = 0;
-      this.#pausedUntil = this.options.clock.now() + PAUSE_MS;
-    }
+    this.#breaker.failed();
     this.options.onSkip(reason, error);
     return { skipped: reason };
   }

@@ -52,6 +52,8 @@ interface Lookup {
   readonly keyScope: KeyScope;
   /** What the semantic cache found, after the exact one had nothing. */
   readonly semantic?: SemanticResult | undefined;
+  /** The store did not respond: it is asked for nothing else. */
+  readonly isSkipped?: boolean | undefined;
 }
 
 type Entry = CacheEntry<CachedResponse>;
@@ -132,7 +134,7 @@ class CacheInterceptor implements Interceptor {
       throw notCached();
     }
     const spare = entry && usability(entry, key, tenant, this.services.clock.wallTime()) ? entry : undefined;
-    return this.#fetch({ ...lookup, semantic }, spare);
+    return this.#fetch({ ...lookup, semantic, isSkipped: read === SKIPPED }, spare);
   }
 
   #lookups(semantic: SemanticServices): Promise<SemanticLookup> {
@@ -224,7 +226,8 @@ class CacheInterceptor implements Interceptor {
     const record = (owner: CallScope, response: InferenceResponse) => this.#record(response, lookup, owner);
     const { tenant } = request.identity.principal;
     const sharesCall = coalescing !== undefined && controls.mode === 'use';
-    const isLeased = sharesCall && coalescing.isShared && !call.stream;
+    const isShared = sharesCall && coalescing.isShared && !lookup.isSkipped;
+    const isLeased = isShared && !call.stream;
     if (isLeased) {
       const made = await this.#leases.acquire(key, tenant, scope.deadlineAt);
       const response = made && (await this.#serve(made, 'hit', lookup));

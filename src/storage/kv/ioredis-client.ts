@@ -47,7 +47,7 @@ export function subscribeIoredis(settings: SubscriptionSettings): RedisSubscript
   };
 }
 
-function open({ url, ca, timeoutMs, onError }: RedisSettings): Redis | Cluster {
+function open({ url, ca, timeoutMs, isReplica = false, onError }: RedisSettings): Redis | Cluster {
   const { scheme, nodes, name, login } = parse(url);
   const common = {
     commandTimeout: timeoutMs,
@@ -66,11 +66,13 @@ function open({ url, ca, timeoutMs, onError }: RedisSettings): Redis | Cluster {
       redisOptions: common,
       clusterRetryStrategy: reconnectDelay,
       slotsRefreshTimeout: 5_000,
+      // Slots without a replica are read from their primary.
+      scaleReads: isReplica ? 'slave' : 'master',
     });
   } else {
     const options = { enableOfflineQueue: false, ...common, retryStrategy: reconnectDelay };
     client = scheme.endsWith('+sentinel')
-      ? new Redis({ ...options, sentinels: nodes, name })
+      ? new Redis({ ...options, sentinels: nodes, name, role: isReplica ? 'slave' : 'master' })
       : new Redis(url, options);
   }
   client.on('error', onError);
