@@ -94,7 +94,7 @@ export class CacheParts {
     return {
       settingsOf: (model) => own.get(model) ?? usual,
       ...this.#stores,
-      ...{ readers: WIRE_READERS, observer: this.observer, semantic, deadlines },
+      ...{ readers: WIRE_READERS, observer: this.observer, semantic, deadlines, relay: shared?.relay },
     };
   }
 

@@ -4,7 +4,10 @@ import { EntryCodec } from '../cache/entry-codec.ts';
 import { RedisCacheStats } from '../cache/redis-cache-stats.ts';
 import { RedisCacheStore } from '../cache/redis-cache-store.ts';
 import { RedisLookups } from '../cache/redis-lookups.ts';
+import { RedisStreamRelay } from '../cache/redis-stream-relay.ts';
+import type { StreamRelay } from '../cache/stream-relay.ts';
 import type { Config } from '../config/schema.ts';
+import { randomIds } from '../platform/random-ids.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { CacheOptions, CacheStores } from './cache-options.ts';
 import { readAuthority } from './database-servers.ts';
@@ -25,6 +28,7 @@ export interface RedisCache {
   readonly stores: CacheStores;
   /** Responses to questions that others may ask in other words. */
   readonly semantic: CacheStore<CachedResponse>;
+  readonly relay: StreamRelay;
   /** The counts of all gateways. */
   readonly stats: RedisCacheStats;
   close(): Promise<void>;
@@ -72,6 +76,7 @@ export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCac
       responses: store<CachedResponse>('exact', () => cache()?.exact?.max_entries),
       vectors: store<CachedVector>('embedding', () => cache()?.embeddings?.max_entries),
     },
+    relay: new RedisStreamRelay({ client, lookups, prefix, box, newId: randomIds('') }),
     stats,
     close: async () => {
       await stats.close();

@@ -96,7 +96,7 @@ const coalescing = () =>
     across_gateways: boolean()
       .prefault(false)
       .describe(
-        'Also between gateways that share a cache in Redis, for requests that are not streamed: the others wait for the stored response. Each miss takes one more round trip.',
+        'Also between gateways that share a cache in Redis: one makes the call, and the others wait for the stored response, or receive the stream through Redis while it runs. Each miss takes one more round trip.',
       ),
   });
 

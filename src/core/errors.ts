@@ -79,6 +79,11 @@ const RULES = {
 /** Machine-readable code of an error, as clients see it. */
 export type ErrorCode = keyof typeof RULES;
 
+/** Whether a value is a code of this version. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(RULES, value);
+}
+
 /** One failed attempt, for the error message, the log and the response headers. */
 export interface AttemptFailure {
   readonly provider: string;

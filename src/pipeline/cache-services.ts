@@ -4,6 +4,7 @@ import type { CacheStore } from '../cache/cache-store.ts';
 import type { Embedder } from '../cache/embedders/embedder.ts';
 import type { FalseHitMonitor, FalseHitState } from '../cache/semantic/false-hit-monitor.ts';
 import type { SemanticCache } from '../cache/semantic/semantic-cache.ts';
+import type { StreamRelay } from '../cache/stream-relay.ts';
 import type { EmbeddingCall } from '../core/inference.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { WireReader } from '../providers/wire-readers.ts';
@@ -65,6 +66,8 @@ export interface CacheServices {
   readonly settingsOf: (model: string) => CacheSettings;
   readonly responses: CacheStore<CachedResponse>;
   readonly vectors: CacheStore<CachedVector>;
+  /** Passes streams between gateways. Absent where they share no store. */
+  readonly relay?: StreamRelay | undefined;
   /** The readers of client dialects' wire formats. */
   readonly readers: ReadonlyMap<string, () => WireReader | Promise<WireReader>>;
   readonly observer: CacheObserver;

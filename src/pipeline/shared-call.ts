@@ -18,9 +18,24 @@ interface Deadlines {
   unwatch(entry: SharedCallMember): void;
 }
 
+/** One part in a shared call: a request of this gateway, or other gateways together. */
+export interface CallMember {
+  /** It takes no more at the moment. */
+  readonly isPaused: boolean;
+  /** A client waits for the response, here or at another gateway. */
+  readonly isWaiting: boolean;
+  /** @param frames that came before this member */
+  respond(response: InferenceResponse, frames: readonly Frame[]): void;
+  receive(frame: Frame): void;
+  finish(end: StreamEnd): void;
+  fail(error: unknown): void;
+  /** Another member has left: does this one still wait? */
+  recheck?(): void;
+}
+
 export interface SharedCallOptions {
-  /** The request that makes the call. */
-  readonly owner: BranchScope;
+  /** The request that makes the call, here or at another gateway. */
+  readonly owner: Pick<BranchScope, 'deadlineAt' | 'cancel'>;
   /** Bytes that one member may be behind the upstream. */
   readonly bufferBytes: number;
   readonly deadlines: Deadlines;
@@ -33,7 +48,7 @@ export interface SharedCallOptions {
  * buffer, so that requests can join late. A member that leaves cancels nothing; the last one cancels the call.
  */
 export class SharedCall {
-  readonly #members = new Set<SharedCallMember>();
+  readonly #members = new Set<CallMember>();
   /** Frames so far; undefined when they are too many for others to join. */
   #frames: Frame[] | undefined = [];
   #bytes = 0;
@@ -74,6 +89,11 @@ export class SharedCall {
     return member.response;
   }
 
+  /** Adds a part that has no request of its own. Call before the upstream responds. */
+  add(member: CallMember): void {
+    this.#members.add(member);
+  }
+
   /** The upstream responds. */
   respond(response: InferenceResponse): void {
     this.#response = response;
@@ -97,9 +117,16 @@ export class SharedCall {
     this.#members.clear();
   }
 
-  leave(member: SharedCallMember): void {
-    if (!this.#members.delete(member) || this.#isOver) return;
-    if (this.#members.size > 0) {
+  leave(member: CallMember): void {
+    if (!this.#members.delete(member)) return;
+    for (const other of this.#members) other.recheck?.();
+    this.review();
+  }
+
+  /** Ends the call when no member waits for it any more. */
+  review(): void {
+    if (this.#isOver) return;
+    if ([...this.#members].some(({ isWaiting }) => isWaiting)) {
       this.balance();
       return;
     }
@@ -151,8 +178,9 @@ export class SharedCall {
 }
 
 /** One request's part in a shared call: its own stream, with what it has not read yet. */
-export class SharedCallMember implements FrameProducer {
+export class SharedCallMember implements CallMember, FrameProducer {
   slot = -1;
+  readonly isWaiting = true;
   readonly response: Promise<InferenceResponse>;
   readonly #resolve: (response: InferenceResponse) => void;
   readonly #reject: (error: unknown) => void;
@@ -197,7 +225,6 @@ export class SharedCallMember implements FrameProducer {
     else this.#leave(error);
   }
 
-  /** @param frames that came before this member */
   respond(response: InferenceResponse, frames: readonly Frame[]): void {
     if (this.#isOver) return;
     if (response.body.kind === 'complete') {
@@ -290,6 +317,7 @@ export class SharedCallMember implements FrameProducer {
   }
 }
 
-function bytesOf({ bytes, events }: Frame): number {
+/** @returns what a frame counts as in a buffer, in bytes */
+export function bytesOf({ bytes, events }: Frame): number {
   return (bytes?.length ?? 0) + EVENT_BYTES * events.length;
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { connectRedis } from '../../src/storage/kv/connect-redis.ts';
 import { type CacheGateway, chatOf, startCacheGateway } from '../support/cache-gateway.ts';
 import { createGate } from '../support/gate.ts';
-import { chatAnswer } from '../support/inference.ts';
-import { json, status } from '../support/scripts.ts';
+import { chatAnswer, chatEvent } from '../support/inference.ts';
+import { json, slow, status } from '../support/scripts.ts';
 import { canStopRedis, type FreezableRedis, hasRedis, startRedis } from '../support/services/redis.ts';
 
 const cacheOf = ({ headers }: { readonly headers: Headers }) => headers.get('x-weir-cache');
@@ -37,6 +38,20 @@ if (hasRedis && canStopRedis) {
         if (performance.now() > deadline) throw new Error(`no hit: ${response.text}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
+    }
+
+    /** Until a gateway reads the stream of another one. */
+    async function untilRead() {
+      const client = await connectRedis({ url: redis.url, timeoutMs: 2_000, onError: () => undefined });
+      await client.connected();
+      const deadline = performance.now() + 20_000;
+      let names = '';
+      while (!names.includes(':readers') && performance.now() < deadline) {
+        names = String(await client.call('KEYS', ['*:readers']));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await client.call('DEL', names.split(','));
+      client.disconnect();
     }
 
     test('gateways share entries, plain and streamed', async () => {
@@ -92,6 +107,48 @@ if (hasRedis && canStopRedis) {
         expect([code, text.includes('once')]).toEqual([200, true]);
       }
       expect(one.mock.requests).toHaveLength(before + 1);
+    });
+
+    test('one gateway makes a call that several stream, and each client receives all of it', async () => {
+      const gate = createGate();
+      const pieces = [chatEvent('one '), chatEvent('two '), chatEvent('three'), chatEvent('', 'stop')];
+      one.mock.respond(slow([...pieces, 'data: [DONE]\n\n'], gate));
+      const before = one.mock.requests.length;
+      const body = chatOf('streamed together', { stream: true });
+      const first = one.post('/v1/chat/completions', body);
+      await one.mock.waitForRequest(before + 1);
+      gate.release(2);
+      const others = [other, one, other, other].map(({ post }) => post('/v1/chat/completions', body));
+      await untilRead();
+      gate.open();
+      const responses = await Promise.all([first, ...others]);
+      expect(one.mock.requests).toHaveLength(before + 1);
+      const texts = new Set(responses.map(({ text }) => text));
+      expect([texts.size, responses[0]?.text.endsWith('data: [DONE]\n\n')]).toEqual([1, true]);
+      const kinds = responses.map((response) => response.headers.get('x-weir-cache-kind'));
+      // One that comes after the end finds the response stored.
+      expect(kinds.slice(1).filter((kind) => kind !== 'coalesced' && kind !== 'exact')).toEqual([]);
+      expect([kinds[0], kinds[1]]).toEqual([null, 'coalesced']);
+      expect(responses[1]?.headers.get('x-weir-provider')).toBe('up');
+      expect((await untilHit(other, body)).text).toBe([...texts][0] ?? '');
+    });
+
+    test('a streamed call that fails is made again by the gateway that waited', async () => {
+      const gate = createGate();
+      one.mock.respond(async () => {
+        await gate.pass();
+        return status(400, { error: { message: 'your fault' } });
+      });
+      const before = one.mock.requests.length;
+      const body = chatOf('streamed and failing', { stream: true });
+      const first = one.post('/v1/chat/completions', body);
+      await one.mock.waitForRequest(before + 1);
+      const second = other.post('/v1/chat/completions', body);
+      await untilRead();
+      gate.open();
+      expect((await first).status).toBe(400);
+      const { status: code, text } = await second;
+      expect([code, text.endsWith('data: [DONE]\n\n')]).toEqual([200, true]);
     });
 
     test('a gateway does not wait for a call that failed, or that is not stored', async () => {

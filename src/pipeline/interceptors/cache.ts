@@ -241,7 +241,7 @@ class CacheInterceptor implements Interceptor {
     };
     try {
       if (sharesCall) {
-        return await this.#flights.join(lookup, coalescing, prepare, record);
+        return await this.#flights.join({ ...lookup, isRelayed: isShared }, coalescing, prepare, record);
       }
       prepare(request);
       return record(scope, await next(call, scope));
