@@ -172,7 +172,7 @@ test('cached inputs save their price and their share of the time, and may have a
   const { text } = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
   expect(text).toContain('llm_cache_saved_usd_total{kind="embedding",model="chat",tenant="default"} 0.0009');
   expect(text).toMatch(
-    /llm_cache_saved_seconds_total\{kind="embedding",model="chat",tenant="default"\} 0\.0/,
+    /llm_cache_saved_seconds_total\{kind="embedding",model="chat",tenant="default"\} (?!0$)[\d.]+$/m,
   );
   // Two and one inputs from the upstream, and two from the cache at their own price.
   expect(text).toMatch(/llm_cost_usd_total\{model="chat",tenant="default"\} 0\.0009[56]/);
