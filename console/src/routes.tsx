@@ -11,6 +11,7 @@ import { useEffect } from 'react';
 import { ApiError } from './lib/api.ts';
 import { meQuery, SessionProvider } from './lib/session.tsx';
 import { rangeSearch } from './lib/time-range.ts';
+import { AskProvider } from './lib/unsaved.tsx';
 import { AcceptPage } from './pages/accept.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Bare, Shell } from './shell/shell.tsx';
@@ -41,7 +42,9 @@ function SignedIn() {
   if (data) {
     return (
       <SessionProvider me={data}>
-        <Shell />
+        <AskProvider>
+          <Shell />
+        </AskProvider>
       </SessionProvider>
     );
   }

@@ -1,3 +1,4 @@
+import { auditRoutes } from '../api/admin/audit.ts';
 import { cacheRoutes } from '../api/admin/cache.ts';
 import { configRoutes } from '../api/admin/config.ts';
 import { addDryRunRoute } from '../api/admin/dry-run.ts';
@@ -33,6 +34,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...keyRoutes(admin),
     ...userRoutes(admin),
     ...platformRoutes(admin),
+    ...auditRoutes(admin),
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),
     ...usageForecastRoutes(admin),

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ConfigOperations } from '../api/admin/config-operations.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import type { CacheOperations } from '../api/cache.ts';
@@ -10,21 +11,27 @@ import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { SqlMetricStore } from '../storage/sql/metric-store.ts';
 import { SqlRequestStore } from '../storage/sql/request-store.ts';
+import { AuditChecks, type AuditChecksOptions } from '../tenancy/audit-checks.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
 import type { RequestLogParts } from './request-log.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
+
+export interface AdminParts {
+  readonly config: () => Config;
+  readonly cache: CacheOperations;
+  readonly operations: ConfigOperations;
+  readonly requestLog: RequestLogParts;
+  readonly metrics: Pick<Metrics, 'readLosses'>;
+  readonly anchorOf: AuditChecksOptions['anchorOf'];
+}
 
 /** Builds what the admin API's handlers use. */
 export function createAdminServices(
   stores: Stores,
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
-  config: () => Config,
-  cache: CacheOperations,
-  operations: ConfigOperations,
-  requestLog: RequestLogParts,
-  metrics: Pick<Metrics, 'readLosses'>,
+  { config, cache, operations, requestLog, metrics, anchorOf }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
     stores;
@@ -46,6 +53,7 @@ export function createAdminServices(
     },
     config: operations,
     audit: new AuditTrails(control, databases),
+    auditChecks: new AuditChecks({ clock, control, databases, anchorOf, nextTurn: () => nextTurn() }),
     metrics: new SqlMetricStore(databases),
     auditQueue: services.auditQueue,
     requests: new SqlRequestStore(databases),

@@ -1,11 +1,14 @@
 import type { Kysely } from 'kysely';
+import type { Clock } from '../core/clock.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import { chainEntries, readHead } from '../storage/sql/audit-chain.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { AuditAnchor } from '../tenancy/audit-checks.ts';
 import { TenantRounds } from './tenant-rounds.ts';
 
 export interface AuditAnchorsOptions {
+  readonly clock: Clock;
   readonly events: EventSink;
   readonly control: Kysely<ControlTables>;
   readonly databases: TenantDatabases;
@@ -22,10 +25,18 @@ const PLATFORM = '';
  */
 export class AuditAnchors {
   readonly #rounds = new TenantRounds();
-  /** The hash that was reported last, by trail. */
-  readonly #reported = new Map<string, string>();
+  /** The head that was reported last, by trail. */
+  readonly #reported = new Map<string, AuditAnchor>();
 
   constructor(private readonly options: AuditAnchorsOptions) {}
+
+  /**
+   * @param tenant undefined for the platform
+   * @returns the head that was reported last; undefined before the first report of this process
+   */
+  last(tenant: string | undefined): AuditAnchor | undefined {
+    return this.#reported.get(tenant ?? PLATFORM);
+  }
 
   /**
    * Reports the platform's trail, and those of some tenants; to be called every minute. Heads that have not changed since
@@ -48,8 +59,8 @@ export class AuditAnchors {
   async #report<Tables>(trail: string, db: Kysely<Tables>): Promise<void> {
     await db.transaction().execute(chainEntries);
     const { sequence, hash } = await readHead(db);
-    if (sequence === 0 || this.#reported.get(trail) === hash) return;
-    this.#reported.set(trail, hash);
+    if (sequence === 0 || this.#reported.get(trail)?.hash === hash) return;
+    this.#reported.set(trail, { sequence, hash, at: this.options.clock.wallTime() });
     const tenant = trail === PLATFORM ? null : trail;
     this.options.events.emit('audit.anchored', { tenant, sequence, hash });
   }

@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../config/assemble.ts';
 import { ConfigError, formatIssue } from '../config/errors.ts';
 import { type ConfigOverlay, OVERLAID_SECTIONS, type OverlaidSection } from '../config/overlay.ts';
 import type { Config } from '../config/schema.ts';
+import { sourcesOf } from '../config/sources.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ConfigItem, ConfigItemDocument, ConfigItems } from '../tenancy/config-items.ts';
@@ -193,6 +194,7 @@ export function configOperations(
   return {
     file: () => effective.base.file,
     config: () => effective.current.config,
+    sources: () => sourcesOf(effective.current.config, effective.current.origins),
     base: () => effective.base.config,
     providers,
     items: () => effective.items,

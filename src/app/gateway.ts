@@ -308,22 +308,24 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     observe: (...request) => httpHandles.finished(...request),
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
-  const admin = createAdminServices(stores, usage, services, config, cache, operations, requestLog, metrics);
+  const perTenant = {
+    ...{ clock, events, control: stores.control, databases: stores.databases },
+    tenants: () =>
+      [...stores.access.tenants()].flatMap(({ id, status }) => (status === 'deleted' ? [] : [id])),
+  };
+  const auditAnchors = new AuditAnchors(perTenant);
+  const admin = createAdminServices(stores, usage, services, {
+    ...{ config, cache, operations, requestLog, metrics },
+    anchorOf: (tenant) => auditAnchors.last(tenant),
+  });
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
   });
 
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
-  const perTenant = {
-    ...{ events, control: stores.control, databases: stores.databases },
-    tenants: () =>
-      [...stores.access.tenants()].flatMap(({ id, status }) => (status === 'deleted' ? [] : [id])),
-  };
-  const auditAnchors = new AuditAnchors(perTenant);
   const dataRetention = new DataRetention({
     ...perTenant,
-    clock,
     retentionOf: stores.retentionOf,
     requestLogOf: (tenant) => stores.access.tenant(tenant)?.document.request_log,
     installation: () => config().storage.retention,

@@ -7,9 +7,9 @@ import type { Stores } from '../app/stores.ts';
 import { parseJsonText } from '../core/json.ts';
 import { type AuditHead, readChain, readStart } from '../storage/sql/audit-chain.ts';
 import {
-  type AuditFault,
   type AuditReport,
   AuditVerifier,
+  describeFault,
   verifyTrail,
 } from '../storage/sql/audit-verification.ts';
 import type { AuditRow } from '../storage/sql/tenant-tables.ts';
@@ -46,7 +46,7 @@ export async function auditCommand(
     if (tenant !== undefined) assertTenant(access, tenant);
     const trails = new AuditTrails(control, databases);
     const query = { actor, action, subject, ...range, limit: count };
-    const entries = await (tenant === undefined
+    const { rows: entries } = await (tenant === undefined
       ? trails.ofPlatform(query)
       : trails.ofTenant({ tenant }, query));
     if (json) {
@@ -179,24 +179,6 @@ function printReports(output: Output, reports: ReadonlyMap<string, AuditReport>,
     }
   }
   if (faults > 0) throw new CommandError('The audit trail is not as it was written.');
-}
-
-function describeFault({ kind, sequence, lastSequence = sequence, id = '' }: AuditFault): string {
-  const range = lastSequence === sequence ? `entry ${sequence}` : `entries ${sequence} to ${lastSequence}`;
-  switch (kind) {
-    case 'changed':
-      return `${range} (${id}) was changed or moved`;
-    case 'missing':
-      return `${range} missing`;
-    case 'order':
-      return `${range} (${id}) is not in its place`;
-    case 'cut':
-      return `${range} missing at the end`;
-    case 'head':
-      return `the recorded end of the trail, ${sequence}, is not that of its last entry`;
-    case 'anchor':
-      return `${range} is not the one that was recorded as the anchor`;
-  }
 }
 
 export interface ExportOptions {

@@ -24,6 +24,8 @@ export interface LoadedConfig {
   readonly text: string | null;
   /** Possible mistakes that are not errors, one line each. */
   readonly warnings: readonly string[];
+  /** Where its values come from. */
+  readonly origins: Origins;
   /**
    * The same file and environment with another overlay.
    * @throws ConfigError with all errors
@@ -63,6 +65,7 @@ export function assembleConfig(source: ConfigSource): LoadedConfig {
   if (secrets.length > 0) throw new ConfigError(secrets);
   return {
     ...{ config, file: file?.path ?? null, text: file?.text ?? null, warnings },
+    origins: document.origins,
     withOverlay: (other) => assembleConfig({ ...source, overlay: other }),
   };
 }

@@ -35,20 +35,24 @@ function merged(
 ): unknown[] {
   const left = new Map(own.map((item) => [item.id, item]));
   const items: unknown[] = [];
+  const places: (number | undefined)[] = [];
   const add = (item: unknown) => {
     origins.set([section, items.length], { kind: 'overlay' });
     items.push(item);
+    places.push(undefined);
   };
-  for (const item of present) {
+  for (const [place, item] of present.entries()) {
     const id = isConfigMap(item) ? item.id : undefined;
     const change = typeof id === 'string' ? left.get(id) : undefined;
     if (!change) {
       items.push(item);
+      places.push(place);
       continue;
     }
     left.delete(change.id);
     if (change.document) add(change.document);
   }
   for (const { document } of left.values()) if (document) add(document);
+  origins.setPlaces(section, places);
   return items;
 }

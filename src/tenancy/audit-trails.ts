@@ -1,8 +1,7 @@
 import type { Kysely } from 'kysely';
-import { type AuditQuery, readAudit } from '../storage/sql/audit-trail.ts';
+import { type AuditPage, type AuditQuery, readAudit } from '../storage/sql/audit-trail.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
-import type { AuditLogRow } from '../storage/sql/tenant-tables.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 
 /** Reads audit trails. Entries of one tenant may lag behind on a read replica. Rejects with the database's error. */
@@ -13,12 +12,12 @@ export class AuditTrails {
   ) {}
 
   /** @returns entries of the tenant's trail, newest first. @throws UnknownTenantError */
-  ofTenant(scope: TenantScope, query: AuditQuery): Promise<AuditLogRow[]> {
+  ofTenant(scope: TenantScope, query: AuditQuery): Promise<AuditPage> {
     return this.databases.read(scope, (db) => readAudit(db, query));
   }
 
   /** @returns entries of the platform's trail, newest first */
-  ofPlatform(query: AuditQuery): Promise<AuditLogRow[]> {
+  ofPlatform(query: AuditQuery): Promise<AuditPage> {
     return readAudit(this.control, query);
   }
 }

@@ -223,6 +223,9 @@ describe('people', { skip: SKIP }, () => {
       await sees(row.getByText('viewer', { exact: true }));
       await row.click();
       await page.getByRole('button', { name: 'Suspend' }).click();
+      await dialog(page, /^Suspend/)
+        .getByRole('button', { name: 'Suspend' })
+        .click();
       await sees(row.getByText('suspended'));
       await row.click();
       await page.getByRole('button', { name: 'Remove', exact: true }).click();

@@ -148,6 +148,8 @@ const STEPS: readonly Step[] = [
   { route: 'POST /admin/v1/cache/clear', body: () => ({}) },
   { route: `POST ${TENANT}/cache/clear`, body: () => ({}) },
   { route: 'POST /cache/clear' },
+  { route: 'POST /admin/v1/audit/chain/verify' },
+  { route: `POST ${TENANT}/audit/chain/verify` },
   {
     route: 'POST /v1/auth/sign-in',
     body: () => ({ email: 'jo@acme.test', password: Organisation.PASSWORD }),
@@ -161,6 +163,17 @@ const STEPS: readonly Step[] = [
       const [one] = Array.isArray(body.data) ? body.data : [];
       ids.set('session', String(one?.id));
       return secret;
+    },
+  },
+  {
+    route: 'DELETE /admin/v1/users/:user/sessions/:session',
+    params: { user: id('member'), session: id('session') },
+    key: async () => {
+      await session();
+      const { data } = await organisation.done('GET', `/admin/v1/users/${ids.get('member')}/sessions`);
+      const [one] = Array.isArray(data) ? data : [];
+      ids.set('session', String(one?.id));
+      return gateway.adminKey;
     },
   },
   {

@@ -36,15 +36,24 @@ export interface Reply<T> {
 /** Their success says nothing of the session. */
 const WITHOUT_SESSION: ReadonlySet<string> = new Set(['/v1/auth/providers']);
 
-type Listener = (state: { readonly isReachable: boolean; readonly isSignedIn: boolean }) => void;
+interface ClientState {
+  /** The gateway responded to the last call. */
+  readonly isReachable: boolean;
+  /** It accepted the session. */
+  readonly isSignedIn: boolean;
+  /** Time of the first call without a response, in Unix milliseconds. */
+  readonly unreachableSince: number | undefined;
+}
+
+type Listener = (state: ClientState) => void;
 
 /** Calls the admin API of the gateway that served this page; the session is a cookie that scripts cannot read. */
 export class ApiClient {
   readonly #listeners = new Set<Listener>();
-  #state = { isReachable: true, isSignedIn: true };
+  #state: ClientState = { isReachable: true, isSignedIn: true, unreachableSince: undefined };
 
   /** Whether the gateway responded to the last call, and accepted the session. */
-  get state(): { readonly isReachable: boolean; readonly isSignedIn: boolean } {
+  get state(): ClientState {
     return this.#state;
   }
 
@@ -102,8 +111,11 @@ export class ApiClient {
     throw error;
   }
 
-  #set(change: Partial<{ isReachable: boolean; isSignedIn: boolean }>): void {
-    const next = { ...this.#state, ...change };
+  #set(change: Partial<Pick<ClientState, 'isReachable' | 'isSignedIn'>>): void {
+    const { isReachable } = change;
+    const since = isReachable === false ? (this.#state.unreachableSince ?? Date.now()) : undefined;
+    const unreachableSince = isReachable === undefined ? this.#state.unreachableSince : since;
+    const next = { ...this.#state, ...change, unreachableSince };
     if (next.isReachable === this.#state.isReachable && next.isSignedIn === this.#state.isSignedIn) return;
     this.#state = next;
     for (const listener of this.#listeners) listener(next);

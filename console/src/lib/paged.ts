@@ -13,6 +13,7 @@ export interface PagedList<Row> {
   readonly rows: readonly Row[];
   readonly isLoading: boolean;
   readonly isLoadingMore: boolean;
+  readonly hasMore: boolean;
   readonly error: unknown;
   readonly refetch: () => void;
   /** Loads the next page; does nothing while one loads, and at the end. */
@@ -41,6 +42,7 @@ export function usePaged<Row>(path: string | undefined, query: Query = {}): Page
     rows: found.data?.pages.flatMap(({ data }) => data) ?? [],
     isLoading: found.isLoading,
     isLoadingMore: found.isFetchingNextPage,
+    hasMore: found.hasNextPage,
     error: found.error,
     refetch,
     more: () => {

@@ -17,6 +17,12 @@ export interface Tenant {
   readonly created_at: string;
 }
 
+/** A set of limits that tenants can have. */
+export interface Tier {
+  readonly id: string;
+  readonly limits: readonly Pick<LimitInput, 'of' | 'per' | 'max'>[];
+}
+
 export interface ApiKey {
   readonly id: string;
   readonly name: string;

@@ -8,11 +8,13 @@ import { Keys } from './tenants/keys.tsx';
 import { Limits } from './tenants/limits.tsx';
 import { People } from './tenants/people.tsx';
 import { TenantList } from './tenants/tenant-list.tsx';
+import { TenantSettings } from './tenants/tenant-settings.tsx';
 
 const TABS = [
   { id: 'keys', label: 'API keys', permission: 'keys:read' },
   { id: 'people', label: 'People', permission: 'members:read' },
   { id: 'limits', label: 'Limits and budgets', permission: 'tenant:read' },
+  { id: 'settings', label: 'Settings', permission: 'tenant:write' },
 ];
 
 /** Tenants; with one chosen, its keys, people and limits. */
@@ -56,6 +58,7 @@ export default function TenantsPage() {
       {active?.id === 'keys' && <Keys key={tenant} tenant={tenant} />}
       {active?.id === 'people' && <People key={tenant} tenant={tenant} />}
       {active?.id === 'limits' && <Limits key={tenant} tenant={tenant} />}
+      {active?.id === 'settings' && <TenantSettings key={tenant} tenant={tenant} />}
     </Page>
   );
 }

@@ -56,7 +56,7 @@ export default function WelcomePage() {
               {own.length === 0 ? 'Add one' : 'Add another'}
             </summary>
             <div className="max-w-xl mt-2">
-              <ProviderForm item={undefined} mayChange onDone={setProvider} />
+              <ProviderForm base={undefined} mayChange onDone={setProvider} />
             </div>
           </details>
         ) : (

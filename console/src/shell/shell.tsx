@@ -9,6 +9,7 @@ import { CommandPalette } from './command-palette.tsx';
 import { NAVIGATION } from './navigation.ts';
 import { Shortcuts } from './shortcuts.tsx';
 import { SignInAgain } from './sign-in-again.tsx';
+import { SlowLoading } from './slow-loading.tsx';
 
 const COLLAPSED = 'weir-rail';
 
@@ -81,9 +82,10 @@ export function Shell() {
         </div>
       </nav>
       <main id="main" className="min-w-0">
-        {!state.isReachable && <Unreachable />}
+        {!state.isReachable && <Unreachable since={state.unreachableSince} />}
         <Outlet />
       </main>
+      <SlowLoading />
       <CommandPalette isOpen={isPaletteOpen} onClose={() => setPaletteOpen(false)} />
       <Shortcuts isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
       {!state.isSignedIn && <SignInAgain />}
@@ -92,7 +94,7 @@ export function Shell() {
 }
 
 /** What is shown may be old: the gateway does not respond. */
-function Unreachable() {
+function Unreachable({ since }: { readonly since: number | undefined }) {
   const [isBusy, setBusy] = useState(false);
   const retry = () => {
     setBusy(true);
@@ -108,7 +110,8 @@ function Unreachable() {
   return (
     <div role="alert" className="flex items-center gap-3 bg-bad-bg border-b border-bad px-4 py-2">
       <span className="grow">
-        The gateway does not respond. What you see may be old; it is tried again every 5 s.
+        The gateway does not respond{since !== undefined && ` since ${new Date(since).toLocaleTimeString()}`}.
+        What you see is from before; it is tried again every 5 s.
       </span>
       <Button onClick={retry} isBusy={isBusy}>
         Try now

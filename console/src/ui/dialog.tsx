@@ -1,5 +1,6 @@
 import { Dialog as Radix } from 'radix-ui';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { type FormEvent, type ReactNode, useCallback, useRef, useState } from 'react';
+import { DISCARD, DiscardedContext, isMarkedChanged, markChanged, useAsk } from '../lib/unsaved.tsx';
 import { Button } from './button.tsx';
 import { classes } from './classes.ts';
 import { ErrorPanel } from './feedback.tsx';
@@ -10,6 +11,8 @@ interface DialogProps {
   readonly onClose: () => void;
   readonly title: string;
   readonly description?: ReactNode;
+  /** For tables of values. */
+  readonly isWide?: boolean;
   readonly children: ReactNode;
 }
 
@@ -33,38 +36,88 @@ function Head({ title, description }: Pick<DialogProps, 'title' | 'description'>
   );
 }
 
-/** A dialog in the middle of the page. */
-export function Dialog({ isOpen, onClose, title, description, children }: DialogProps) {
+const FIELDS = 'input:not([type=hidden]):not(:disabled), select:not(:disabled), textarea:not(:disabled)';
+
+/**
+ * The window of a dialog. The keyboard begins at its first field, and returns to where it was. What was typed into its forms
+ * is not lost without a question.
+ */
+function Window({
+  onClose,
+  title,
+  description,
+  className,
+  children,
+}: Omit<DialogProps, 'isOpen' | 'isWide'> & { readonly className: string }) {
+  const ask = useAsk();
+  const content = useRef<HTMLDivElement>(null);
+  const opener = useRef<Element>(null);
+  const isDiscarded = useRef(false);
+  const readDiscarded = useCallback(() => isDiscarded.current, []);
+  const close = async () => {
+    const isChanged = content.current !== null && isMarkedChanged(content.current);
+    if (isChanged && !(await ask(DISCARD))) return;
+    isDiscarded.current = isChanged;
+    onClose();
+  };
+  // Events of dialogs that are opened from this one arrive here, too; they are elsewhere in the document.
+  const onChange = ({ target }: FormEvent) => {
+    const own = content.current;
+    if (own && target instanceof Element && own.contains(target) && target.closest('form')) markChanged(own);
+  };
   return (
-    <Radix.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
+    <Radix.Root open onOpenChange={(isOpen) => !isOpen && void close()}>
       <Radix.Portal>
         <Radix.Overlay className={OVERLAY} />
         <Radix.Content
-          className={classes(
-            'fixed z-30 left-1/2 top-[8vh] -translate-x-1/2 w-[min(36rem,calc(100vw-1.5rem))] max-h-[84vh] overflow-auto',
-            'rounded border border-line bg-panel p-4',
-          )}
+          ref={content}
+          className={className}
+          onChange={onChange}
+          onOpenAutoFocus={(event) => {
+            opener.current = document.activeElement;
+            const field = content.current?.querySelector<HTMLElement>(FIELDS);
+            if (!field) return;
+            event.preventDefault();
+            field.focus();
+          }}
+          onCloseAutoFocus={(event) => {
+            if (opener.current?.isConnected && opener.current !== document.body) return;
+            // What opened it is gone, such as the row of something that was removed.
+            event.preventDefault();
+            document.querySelector('h1')?.focus();
+          }}
         >
           <Head {...{ title, description }} />
-          {children}
+          <DiscardedContext value={readDiscarded}>{children}</DiscardedContext>
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>
   );
 }
 
-/** One item, from the right; the page stays behind it. Its URL is the caller's to keep. */
-export function Drawer({ isOpen, onClose, title, description, children }: DialogProps) {
+/** A dialog in the middle of the page. */
+export function Dialog({ isOpen, isWide = false, ...rest }: DialogProps) {
+  if (!isOpen) return null;
   return (
-    <Radix.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
-      <Radix.Portal>
-        <Radix.Overlay className={OVERLAY} />
-        <Radix.Content className="fixed z-30 right-0 top-0 h-dvh w-[min(52rem,100vw)] overflow-auto border-l border-line bg-bg p-4">
-          <Head {...{ title, description }} />
-          {children}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <Window
+      className={classes(
+        'fixed z-30 left-1/2 top-[8vh] -translate-x-1/2 max-h-[84vh] overflow-auto',
+        'rounded border border-line bg-panel p-4',
+        isWide ? 'w-[min(52rem,calc(100vw-1.5rem))]' : 'w-[min(36rem,calc(100vw-1.5rem))]',
+      )}
+      {...rest}
+    />
+  );
+}
+
+/** One item, from the right; the page stays behind it. Its URL is the caller's to keep. */
+export function Drawer({ isOpen, ...rest }: DialogProps) {
+  if (!isOpen) return null;
+  return (
+    <Window
+      className="fixed z-30 right-0 top-0 h-dvh w-[min(52rem,100vw)] overflow-auto border-l border-line bg-bg p-4"
+      {...rest}
+    />
   );
 }
 
@@ -78,8 +131,10 @@ export function ConfirmDialog({
   action,
   isDanger = true,
   onConfirm,
+  isWide = false,
 }: {
   readonly isOpen: boolean;
+  readonly isWide?: boolean;
   readonly onClose: () => void;
   readonly title: string;
   /** What will be lost, in numbers. */
@@ -102,6 +157,8 @@ export function ConfirmDialog({
   };
   const submit = async (event: FormEvent) => {
     event.preventDefault();
+    // The form around the dialog is not to be sent.
+    event.stopPropagation();
     setBusy(true);
     setError(undefined);
     try {
@@ -114,7 +171,7 @@ export function ConfirmDialog({
     }
   };
   return (
-    <Dialog isOpen={isOpen} onClose={close} title={title}>
+    <Dialog isOpen={isOpen} isWide={isWide} onClose={close} title={title}>
       <form onSubmit={submit} className="flex flex-col gap-3">
         <div>{lost}</div>
         {name !== undefined && (

@@ -1,3 +1,4 @@
+import { CancelledError } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { useEffect, useState } from 'react';
 import { ApiError } from '../lib/api.ts';
@@ -35,6 +36,11 @@ export function Badge({
   );
 }
 
+function messageOf(error: unknown): string {
+  if (error instanceof CancelledError) return 'You have cancelled it.';
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What failed, the gateway's own message, the request id, and a way to try again. */
 export function ErrorPanel({
   what,
@@ -45,7 +51,7 @@ export function ErrorPanel({
   readonly error: unknown;
   readonly retry?: (() => void) | undefined;
 }) {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const requestId = error instanceof ApiError ? error.requestId : undefined;
   return (
     <div role="alert" className="rounded border border-bad bg-bad-bg p-3 flex flex-wrap items-center gap-3">

@@ -1,6 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, type ReactNode, useEffect, useState } from 'react';
+import { type FormEvent, type ReactNode, useState } from 'react';
 import { ApiError } from '../lib/api.ts';
+import { Cancelled } from '../lib/save.tsx';
+import { markSaved } from '../lib/unsaved.tsx';
 import { Button } from './button.tsx';
 import { ErrorPanel } from './feedback.tsx';
 
@@ -32,24 +34,21 @@ export function useForm(send: () => Promise<void>, fields: readonly string[] = [
     errorOf: (wanted) => (thrown instanceof Error && field === wanted ? thrown.message : undefined),
     onSubmit: (event) => {
       event.preventDefault();
+      // A form in a dialog that another form has opened is not a part of that form.
+      event.stopPropagation();
+      const form = event.currentTarget;
+      const dialog = form instanceof Element ? form.closest('[role="dialog"]') : null;
       setBusy(true);
       setThrown(undefined);
       send()
-        .then(() => client.invalidateQueries())
-        .catch(setThrown)
+        .then(() => {
+          if (dialog) markSaved(dialog);
+          void client.invalidateQueries();
+        })
+        .catch((error: unknown) => setThrown(error instanceof Cancelled ? undefined : error))
         .finally(() => setBusy(false));
     },
   };
-}
-
-/** Warns before a page with unsaved changes is left. */
-export function useUnsavedGuard(isChanged: boolean): void {
-  useEffect(() => {
-    if (!isChanged) return;
-    const guard = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener('beforeunload', guard);
-    return () => removeEventListener('beforeunload', guard);
-  }, [isChanged]);
 }
 
 /** The error and the buttons at the end of a form. */

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 
 /** The head of a page: its title, its purpose in a line, and what can be done first. */
 export function Page({
@@ -12,14 +12,21 @@ export function Page({
   readonly actions?: ReactNode;
   readonly children: ReactNode;
 }) {
+  const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Weir`;
   }, [title]);
+  useEffect(() => {
+    // Readers announce the page that was opened from the rail, and Tab goes on in it.
+    if (document.activeElement?.closest('nav')) heading.current?.focus();
+  }, []);
   return (
     <div className="p-4 flex flex-col gap-4 min-w-0">
       <header className="flex flex-wrap items-start gap-3">
         <div className="grow min-w-0">
-          <h1 className="text-lg font-semibold">{title}</h1>
+          <h1 ref={heading} tabIndex={-1} className="text-lg font-semibold">
+            {title}
+          </h1>
           <p className="text-muted">{purpose}</p>
         </div>
         <div className="flex flex-wrap gap-2 items-center">{actions}</div>

@@ -1,5 +1,6 @@
 import type { OverlaidSection } from '../../config/overlay.ts';
 import type { Config } from '../../config/schema.ts';
+import type { ValueSource } from '../../config/sources.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { ConfigItem, ConfigItemChange, ConfigItemDocument } from '../../tenancy/config-items.ts';
 import type { SeenVersion } from '../../tenancy/versions.ts';
@@ -27,6 +28,8 @@ export interface ConfigOperations {
   file(): string | null;
   /** The active configuration. */
   config(): Config;
+  /** Where its values come from, by path; defaults are left out. */
+  sources(): ReadonlyMap<string, ValueSource>;
   /** The configuration without what the admin API changed. */
   base(): Config;
   /** Providers in use, with those of the environment and the built-in ones. */

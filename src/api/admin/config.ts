@@ -83,6 +83,18 @@ const configObject = z
     config: z
       .looseObject({})
       .describe('The active configuration with all defaults, in milliseconds and bytes, without secrets.'),
+    sources: z
+      .record(
+        z.string(),
+        z.object({
+          from: z.enum(['file', 'environment', 'admin']),
+          line: z.int().nullable().describe('In the file, from 1.'),
+          variables: z
+            .array(z.string())
+            .describe('Environment variables that set it, or that the file names in it.'),
+        }),
+      )
+      .describe('Where values come from, by path such as `models[0].id`. All others are defaults.'),
   })
   .meta({ id: 'ActiveConfig' });
 
@@ -110,6 +122,7 @@ export function configRoutes({ config, auditQueue }: AdminServices): RegisteredR
         body: {
           ...{ file: config.file(), overlay_rejected: config.rejected() ?? null },
           config: hidden(plain(config.config())),
+          sources: Object.fromEntries(config.sources()),
         },
       }),
     }),
@@ -164,14 +177,15 @@ export function configRoutes({ config, auditQueue }: AdminServices): RegisteredR
       path: '/admin/v1/config/changes/:change/revert',
       permission: 'platform:write',
       summary: 'Take a change back: the item becomes what it was before',
+      description: 'With `if-match` and the etag of the item, 412 when it has changed since.',
       ...NO_INPUT,
       response: itemObject,
-      handle: async ({ params, by }) => {
+      handle: async ({ params, seen, by }) => {
         const { section, item, before } = await config.getChange(params.change ?? '');
         if (section !== 'providers' && section !== 'models')
           throw new GatewayError('not_found', 'There is no such section.');
         const shown = findItem(config, section, item);
-        await config.change(section, item, before, undefined, by);
+        await config.change(section, item, before, seen, by);
         const now = findItem(config, section, item) ?? (shown && removed(shown));
         return { body: now ?? renderItem(config, section, item) };
       },
@@ -321,7 +335,6 @@ function idsOf(config: ConfigOperations, section: OverlaidSection): string[] {
   return [...ids].sort();
 }
 
-/** @throws GatewayError `not_found` */
 /** @throws GatewayError `not_found` */
 function renderItem(config: ConfigOperations, section: OverlaidSection, id: string): Item {
   const found = findItem(config, section, id);

@@ -50,9 +50,13 @@ export function page<Item, Shown>(
     object: 'list' as const,
     data: items.map(show),
     has_more: more,
-    next: more ? Buffer.from(JSON.stringify(cursor(last))).toString('base64url') : null,
+    next: more ? cursorText(cursor(last)) : null,
   };
 }
+
+/** @returns a position as a cursor */
+export const cursorText = (position: unknown): string =>
+  Buffer.from(JSON.stringify(position)).toString('base64url');
 
 /** Reads a cursor. @throws GatewayError `invalid_request` when `after` is not the `next` of such a list */
 export function cursorOf<T>(schema: z.ZodType<T>, after: string | undefined): T | undefined {

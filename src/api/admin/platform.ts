@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { limitDocument } from '../../core/limit-schema.ts';
-import type { AuditLogRow } from '../../storage/sql/tenant-tables.ts';
 import { PERMISSIONS, ROLE_PERMISSIONS, ROLES } from '../../tenancy/permissions.ts';
-import { cursorOf, listOf, page, paging, time, timeCursor, timeInput } from './paging.ts';
-import { adminRoute, NO_BODY, NO_INPUT, type RegisteredRoute } from './route.ts';
+import { adminRoute, NO_INPUT, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
 
 const permissionsObject = z
@@ -29,44 +27,7 @@ const tierList = z
   })
   .meta({ id: 'TierList' });
 
-const auditObject = z
-  .object({
-    id: z.string(),
-    at: z.string(),
-    actor: z.string(),
-    actor_name: z.string(),
-    action: z.string(),
-    subject: z.string(),
-    details: z.looseObject({}),
-    address: z.string(),
-    request_id: z.string(),
-    sequence: z.int().nullable().describe('Place in the chain, from 1; null for a moment after an update.'),
-    hash: z.string().nullable().describe('SHA-256 of the entry and of the hash before.'),
-  })
-  .meta({ id: 'AuditEntry' });
-
-const auditQuery = z.object({
-  ...paging,
-  actor: z.string().max(200).optional(),
-  action: z.string().max(100).optional().describe('For example `key.create`.'),
-  subject: z.string().max(200).optional().describe('For example `key:key_...`.'),
-  from: timeInput.optional(),
-  to: timeInput.optional(),
-});
-
-function renderAuditEntry({ at, details, ...entry }: AuditLogRow): z.output<typeof auditObject> {
-  return { ...entry, at: time(at), details: JSON.parse(details) };
-}
-
 export function platformRoutes(services: AdminServices): RegisteredRoute[] {
-  const { audit } = services;
-  const pageOf = async (
-    read: (query: Parameters<typeof audit.ofPlatform>[0]) => Promise<AuditLogRow[]>,
-    { limit, after, ...filter }: z.output<typeof auditQuery>,
-  ) => {
-    const found = await read({ ...filter, limit: limit + 1, before: cursorOf(timeCursor, after) });
-    return { body: page(found, limit, ({ at, id }) => ({ at, id }), renderAuditEntry) };
-  };
   return [
     adminRoute({
       method: 'GET',
@@ -120,26 +81,6 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
           data: [...services.tierLimits()].map(([id, limits]) => ({ id, limits: limits.map(limitDocument) })),
         },
       }),
-    }),
-    adminRoute({
-      method: 'GET',
-      path: '/admin/v1/audit',
-      permission: 'platform:read',
-      summary: 'List the audit trail of the platform: tenants and users',
-      ...NO_BODY,
-      query: auditQuery,
-      response: listOf(auditObject, 'PlatformAuditList'),
-      handle: ({ query }) => pageOf((wanted) => audit.ofPlatform(wanted), query),
-    }),
-    adminRoute({
-      method: 'GET',
-      path: '/admin/v1/tenants/:tenant/audit',
-      permission: 'audit:read',
-      summary: 'List the audit trail of a tenant, newest first',
-      ...NO_BODY,
-      query: auditQuery,
-      response: listOf(auditObject, 'AuditList'),
-      handle: ({ scope, query }) => pageOf((wanted) => audit.ofTenant(scope, wanted), query),
     }),
   ];
 }

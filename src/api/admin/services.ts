@@ -11,6 +11,7 @@ import type { SqlRequestStore } from '../../storage/sql/request-store.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { WriteHealth } from '../../storage/write-health.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
+import type { AuditChecks } from '../../tenancy/audit-checks.ts';
 import type { AuditQueue } from '../../tenancy/audit-queue.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
 import type { IdempotentResponses } from '../../tenancy/idempotency.ts';
@@ -39,6 +40,7 @@ export interface AdminServices {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly audit: AuditTrails;
+  readonly auditChecks: AuditChecks;
   /** Appends to audit trails what has no transaction of its own. */
   readonly auditQueue: Pick<AuditQueue, 'record'>;
   readonly usage: SqlUsageStore;

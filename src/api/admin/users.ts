@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { STATUSES } from '../../tenancy/documents.ts';
 import { email, personName } from '../../tenancy/names.ts';
+import { holderOfUser, type Session } from '../../tenancy/sessions.ts';
 import type { User, UserChange } from '../../tenancy/users.ts';
+import { sessionFromRequest } from './actor-of.ts';
 import { cursorOf, idCursor, listOf, page, paging, time } from './paging.ts';
 import { adminRoute, NO_BODY, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
@@ -25,6 +27,29 @@ export const userObject = z
     updated_at: z.string(),
   })
   .meta({ id: 'User' });
+
+/** A session as the API shows it. */
+export const sessionObject = z
+  .object({
+    id: z.string(),
+    current: z.boolean().describe('It sent this request.'),
+    address: z.string().describe('At sign-in.'),
+    agent: z.string().describe('The `User-Agent` header at sign-in.'),
+    created_at: z.string(),
+    last_seen_at: z.string().describe('Its last use, to the minute.'),
+    expires_at: z.string(),
+  })
+  .meta({ id: 'UserSession' });
+
+/** @param current id of the session that sent the request */
+export function renderSession(session: Session, current: string | undefined): z.output<typeof sessionObject> {
+  return {
+    ...{ id: session.id, current: session.id === current, address: session.address, agent: session.agent },
+    created_at: time(session.createdAt),
+    last_seen_at: time(session.lastSeenAt),
+    expires_at: time(session.expiresAt),
+  };
+}
 
 const createBody = z
   .strictObject({
@@ -57,7 +82,7 @@ export function renderUser(services: Pick<AdminServices, 'access'>, user: User):
 }
 
 export function userRoutes(services: AdminServices): RegisteredRoute[] {
-  const { users, members, access } = services;
+  const { users, members, access, sessions } = services;
   const show = (user: User) => renderUser(services, user);
   return [
     adminRoute({
@@ -124,6 +149,34 @@ export function userRoutes(services: AdminServices): RegisteredRoute[] {
         };
         const user = await users.update(params.user ?? '', change, seen, by);
         return { body: show(user), version: user.version };
+      },
+    }),
+    adminRoute({
+      method: 'GET',
+      path: '/admin/v1/users/:user/sessions',
+      permission: 'users:read',
+      summary: 'List the sessions of a user, newest first',
+      ...NO_INPUT,
+      response: listOf(sessionObject, 'UserSessionList'),
+      handle: async ({ params, httpContext }) => {
+        const user = await users.get(params.user ?? '');
+        const secret = sessionFromRequest(httpContext.request.headers);
+        const current = secret === undefined ? undefined : await sessions.find(secret.secret);
+        const data = (await sessions.list(user.id)).map((session) => renderSession(session, current?.id));
+        return { body: { object: 'list', data, has_more: false, next: null } };
+      },
+    }),
+    adminRoute({
+      method: 'DELETE',
+      path: '/admin/v1/users/:user/sessions/:session',
+      permission: 'users:write',
+      summary: 'End a session of a user, on all gateways at once',
+      ...NO_INPUT,
+      status: 204,
+      handle: async ({ params, by }) => {
+        const user = await users.get(params.user ?? '');
+        await sessions.end(holderOfUser(user.id), params.session ?? '', by);
+        return {};
       },
     }),
     adminRoute({

@@ -21,7 +21,7 @@ import {
   signedIn,
 } from '../admin/actor-of.ts';
 import { time } from '../admin/paging.ts';
-import { renderUser } from '../admin/users.ts';
+import { renderSession, renderUser } from '../admin/users.ts';
 import { validate } from '../validation.ts';
 import { AuthContext, type AuthServices } from './auth-context.ts';
 import { addOidcRoutes } from './oidc-routes.ts';
@@ -153,12 +153,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   });
 
   route('GET', '/v1/auth/sessions', { access: userSession }, async (httpContext, { user, session }) => {
-    const data = (await sessions.list(user.id)).map((one) => ({
-      ...{ id: one.id, current: one.id === session.id, address: one.address, agent: one.agent },
-      created_at: time(one.createdAt),
-      last_seen_at: time(one.lastSeenAt),
-      expires_at: time(one.expiresAt),
-    }));
+    const data = (await sessions.list(user.id)).map((one) => renderSession(one, session.id));
     return json(httpContext, 200, { object: 'list', data });
   });
 

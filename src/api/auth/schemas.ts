@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { email, personName } from '../../tenancy/names.ts';
-import { password, userObject } from '../admin/users.ts';
+import { password, sessionObject, userObject } from '../admin/users.ts';
 
 export const passwordSignIn = z.strictObject({ email, password: z.string().max(200) });
 export const keySignIn = z.strictObject({ key: z.string().min(1).max(300).describe('An admin key.') });
@@ -16,17 +16,7 @@ export const signedIn = z
 export const sessionList = z
   .object({
     object: z.literal('list'),
-    data: z.array(
-      z.object({
-        id: z.string(),
-        current: z.boolean(),
-        address: z.string(),
-        agent: z.string(),
-        created_at: z.string(),
-        last_seen_at: z.string(),
-        expires_at: z.string(),
-      }),
-    ),
+    data: z.array(sessionObject),
   })
   .meta({ id: 'SessionList' });
 export const ownSession = z.object({ user: holder, expires_at: z.string() }).meta({ id: 'Session' });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { type Kysely, sql } from 'kysely';
 import { BACKENDS } from '../../../test/support/database-servers.ts';
-import { chainEntries, readHead, writeAudit } from './audit-chain.ts';
+import { chainEntries, readHead, writeAudit, writeAuditBatch } from './audit-chain.ts';
+import { readAudit } from './audit-trail.ts';
 import { type AuditFaultKind, type AuditReport, verifyTrail } from './audit-verification.ts';
 import { openControlDatabase } from './control-database.ts';
 import type { ControlTables } from './control-tables.ts';
@@ -52,6 +53,32 @@ for (const backend of BACKENDS) {
         end: await readHead(db),
         faults: [],
       });
+    });
+
+    test('is searched for a part of any text, a page at a time', async () => {
+      const all = Array.from({ length: 4_500 }, (_, index) =>
+        entry(`e${String(index).padStart(4, '0')}`, {
+          at: index,
+          ...(index === 3 ? { actor_name: 'Zoë 50%_off', details: '{"note":"a\\\\b"}' } : {}),
+          ...(index === 4_400 ? { request_id: 'REQ-zoë' } : {}),
+        }),
+      );
+      for (let from = 0; from < all.length; from += 300) {
+        await db
+          .transaction()
+          .execute((transaction) => writeAuditBatch(transaction, all.slice(from, from + 300)));
+      }
+      const found = async (search: string, more = {}) =>
+        (await readAudit(db, { search, limit: 10, ...more })).rows.map(({ id }) => id);
+      expect(await found('zoë')).toEqual(['e4400', 'e0003']);
+      expect(await found('req-ZOË'.toLowerCase())).toEqual(['e4400']);
+      expect(await found('50%_OFF')).toEqual(['e0003']);
+      expect(await found('a\\\\b')).toEqual(['e0003']);
+      expect(await found('%')).toEqual(['e0003']);
+      expect(await found('zoë', { limit: 1 })).toEqual(['e4400']);
+      expect(await found('zoë', { before: { at: 4_400, id: 'e4400' } })).toEqual(['e0003']);
+      expect(await found('zoë', { action: 'key.revoke' })).toEqual([]);
+      expect(await readAudit(db, { search: 'nobody', limit: 10 })).toEqual({ rows: [] });
     });
 
     test('has no place for an entry whose transaction is rolled back', async () => {

@@ -53,6 +53,11 @@ export class AuditVerifier {
     this.#last = start;
   }
 
+  /** Number of entries that were read. */
+  get entries(): number {
+    return this.#entries;
+  }
+
   add(row: AuditRow): void {
     const { sequence, hash, id } = row;
     this.#entries += 1;
@@ -96,9 +101,14 @@ export class AuditVerifier {
 /**
  * Verifies the audit trail of a database.
  * @param anchor a head that was logged, to recognise a trail that was written again as a whole
+ * @param afterPage awaited after each page, with the number of entries so far and the sequence of the last one
  * @throws the database's error
  */
-export async function verifyTrail(db: QueryExecutorProvider, anchor?: AuditHead): Promise<AuditReport> {
+export async function verifyTrail(
+  db: QueryExecutorProvider,
+  anchor?: AuditHead,
+  afterPage?: (entries: number, lastSequence: number) => Promise<void>,
+): Promise<AuditReport> {
   // Before the entries: those that are written meanwhile are read, too.
   const head = await readHead(db);
   const start = await readStart(db);
@@ -113,6 +123,26 @@ export async function verifyTrail(db: QueryExecutorProvider, anchor?: AuditHead)
     }
     if (rows.length === 0) break;
     last = rows.at(-1)?.sequence ?? last;
+    await afterPage?.(verifier.entries, last);
   }
   return verifier.end(head);
+}
+
+/** @returns a fault in words, with its place: `entry 7 (aud_...) was changed or moved` */
+export function describeFault({ kind, sequence, lastSequence = sequence, id = '' }: AuditFault): string {
+  const range = lastSequence === sequence ? `entry ${sequence}` : `entries ${sequence} to ${lastSequence}`;
+  switch (kind) {
+    case 'changed':
+      return `${range} (${id}) was changed or moved`;
+    case 'missing':
+      return `${range} missing`;
+    case 'order':
+      return `${range} (${id}) is not in its place`;
+    case 'cut':
+      return `${range} missing at the end`;
+    case 'head':
+      return `the recorded end of the trail, ${sequence}, is not that of its last entry`;
+    case 'anchor':
+      return `${range} is not the one that was recorded as the anchor`;
+  }
 }

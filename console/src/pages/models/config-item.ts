@@ -1,4 +1,8 @@
 export type ConfigDocument = Readonly<Record<string, unknown>>;
+export type ConfigSection = 'providers' | 'models';
+
+/** Stands for a secret in responses, and in requests for the one that is stored. */
+export const HIDDEN = '********';
 
 /** A provider or model, as `GET /admin/v1/providers` and `/models` describe it. */
 export interface ConfigItem {
@@ -20,6 +24,21 @@ export interface ProviderTest {
   readonly model_count: number;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly duration_ms: number;
+}
+
+/** @returns the targets of a model's document */
+export function targetsOf(
+  document: ConfigDocument | null,
+): { readonly provider: string; readonly model: string }[] {
+  const targets = document?.targets;
+  if (!Array.isArray(targets)) return [];
+  return targets.map((target) => ({ provider: String(target?.provider), model: String(target?.model) }));
+}
+
+/** @returns the members of an item that its form changes, as the API takes them */
+export function bodyOf({ document }: Pick<ConfigItem, 'document'>): ConfigDocument {
+  const { id: _, ...members } = withoutEmpty(document ?? {});
+  return members;
 }
 
 /** @returns a document without members that have no value */

@@ -8,7 +8,8 @@ import { ConfirmDialog, Drawer } from '../../ui/dialog.tsx';
 import { Badge, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
-import type { ConfigItem } from './config-item.ts';
+import { type ConfigItem, type ConfigSection, targetsOf } from './config-item.ts';
+import { ImpactText } from './impact.tsx';
 import { ModelForm } from './model-form.tsx';
 import { ProviderForm } from './provider-form.tsx';
 
@@ -30,7 +31,7 @@ const REST: readonly Column<ConfigItem>[] = [
   { id: 'source', header: 'From', cell: source },
   { id: 'changed', header: 'Changed', cell: ({ updated_at: at }) => <RelativeTime at={at} /> },
 ];
-const COLUMNS: Readonly<Record<'providers' | 'models', readonly Column<ConfigItem>[]>> = {
+const COLUMNS: Readonly<Record<ConfigSection, readonly Column<ConfigItem>[]>> = {
   providers: [
     ID,
     { id: 'kind', header: 'Kind', cell: ({ kind }) => kind },
@@ -41,20 +42,17 @@ const COLUMNS: Readonly<Record<'providers' | 'models', readonly Column<ConfigIte
     ID,
     {
       ...{ id: 'targets', header: 'Targets', width: 'minmax(14rem, 3fr)' },
-      cell: ({ document }) => targetsOf(document).join(', ') || '–',
+      cell: ({ document }) =>
+        targetsOf(document)
+          .map(({ provider, model }) => `${provider}/${model}`)
+          .join(', ') || '–',
     },
     ...REST,
   ],
 };
 
-function targetsOf(document: ConfigItem['document']): string[] {
-  const targets = document?.targets;
-  if (!Array.isArray(targets)) return [];
-  return targets.map((target) => `${String(target?.provider)}/${String(target?.model)}`);
-}
-
 /** Providers or models of the configuration, wherever they come from. */
-export function ConfigItems({ section }: { readonly section: 'providers' | 'models' }) {
+export function ConfigItems({ section }: { readonly section: ConfigSection }) {
   const { can } = useSession();
   const [search, change] = usePageSearch();
   const [isAdding, setAdding] = useState(false);
@@ -96,10 +94,12 @@ export function ConfigItems({ section }: { readonly section: 'providers' | 'mode
           title={opened ? opened.id : `Add a ${word}`}
           description={opened ? `From: ${SOURCES[opened.source]}` : 'Active at once, on every gateway.'}
         >
-          {section === 'providers' ? (
-            <ProviderForm key={opened?.id} item={opened} mayChange={mayChange} onDone={close} />
+          {opened ? (
+            <EditItem key={opened.id} section={section} id={opened.id} mayChange={mayChange} onDone={close} />
+          ) : section === 'providers' ? (
+            <ProviderForm base={undefined} mayChange onDone={close} />
           ) : (
-            <ModelForm key={opened?.id} item={opened} mayChange={mayChange} onDone={close} />
+            <ModelForm base={undefined} mayChange onDone={close} />
           )}
           {opened && mayChange && opened.source !== 'environment' && opened.source !== 'built-in' && (
             <Remove section={section} item={opened} onDone={close} />
@@ -110,12 +110,36 @@ export function ConfigItems({ section }: { readonly section: 'providers' | 'mode
   );
 }
 
+/** Reads the item as it is now: what the list shows may be older, and has no version. */
+function EditItem({
+  section,
+  id,
+  mayChange,
+  onDone,
+}: {
+  readonly section: ConfigSection;
+  readonly id: string;
+  readonly mayChange: boolean;
+  readonly onDone: () => void;
+}) {
+  const path = `/admin/v1/${section}/${encodeURIComponent(id)}`;
+  const { data, error, refetch } = useQuery({
+    queryKey: ['versioned', path],
+    queryFn: ({ signal }) => api.request<ConfigItem>('GET', path, { signal }),
+  });
+  if (error)
+    return <ErrorPanel what={`${id} could not be read`} error={error} retry={() => void refetch()} />;
+  if (!data) return <Skeleton className="h-64" />;
+  const Form = section === 'providers' ? ProviderForm : ModelForm;
+  return <Form base={data} mayChange={mayChange} onDone={onDone} />;
+}
+
 function Remove({
   section,
   item,
   onDone,
 }: {
-  readonly section: 'providers' | 'models';
+  readonly section: ConfigSection;
   readonly item: ConfigItem;
   readonly onDone: () => void;
 }) {
@@ -143,9 +167,14 @@ function Remove({
         onClose={() => setWanted(undefined)}
         title={wanted === 'reset' ? `Use ${item.id} of the file` : `Remove ${item.id}`}
         lost={
-          wanted === 'reset'
-            ? 'What was changed here is no longer used.'
-            : 'Requests for it fail from now on. Settings shows the change, and can take it back.'
+          <>
+            <p>
+              {wanted === 'reset'
+                ? 'What was changed here is no longer used.'
+                : 'Requests for it fail from now on. Settings shows the change, and can take it back.'}
+            </p>
+            <ImpactText section={section} id={item.id} />
+          </>
         }
         action={wanted === 'reset' ? 'Use the file’s' : 'Remove'}
         onConfirm={run}

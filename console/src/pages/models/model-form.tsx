@@ -1,10 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api } from '../../lib/api.ts';
+import { api, type Reply } from '../../lib/api.ts';
+import { Cancelled } from '../../lib/save.tsx';
+import { useUnsaved } from '../../lib/unsaved.tsx';
 import { Button } from '../../ui/button.tsx';
 import { SelectField, TextArea, TextField } from '../../ui/field.tsx';
-import { FormEnd, useForm, useUnsavedGuard } from '../../ui/form.tsx';
-import { type ConfigItem, withoutEmpty } from './config-item.ts';
+import { FormEnd, useForm } from '../../ui/form.tsx';
+import { bodyOf, type ConfigItem, withoutEmpty } from './config-item.ts';
+import { useStoreItem } from './store-item.tsx';
 
 const STRATEGIES = [
   '',
@@ -42,16 +45,25 @@ function draftsOf(targets: unknown): TargetDraft[] {
 
 /** Adds or changes a model: the name that clients send, and the targets that serve it. */
 export function ModelForm({
-  item,
+  base,
   mayChange,
   onDone,
 }: {
-  readonly item: ConfigItem | undefined;
+  /** The model as it was read; undefined for a new one. */
+  readonly base: Reply<ConfigItem> | undefined;
   readonly mayChange: boolean;
   readonly onDone: () => void;
 }) {
-  const given = withoutEmpty(item?.document ?? {});
-  const { id: _, targets: givenTargets, strategy: givenStrategy, ...others } = given;
+  // Later versions are for the next time: they must not replace what is being typed.
+  const [first] = useState(base);
+  const item = first?.data;
+  const {
+    targets: givenTargets,
+    strategy: givenStrategy,
+    ...others
+  } = bodyOf({
+    document: item?.document ?? null,
+  });
   const [id, setId] = useState(item?.id ?? '');
   const [targets, setTargets] = useState(() => draftsOf(givenTargets));
   const [strategy, setStrategy] = useState(typeof givenStrategy === 'string' ? givenStrategy : '');
@@ -59,8 +71,8 @@ export function ModelForm({
     Object.keys(others).length === 0 ? '' : JSON.stringify(others, undefined, 2),
   );
   const [moreError, setMoreError] = useState<string>();
-  const [isChanged, setChanged] = useState(false);
-  useUnsavedGuard(isChanged);
+  const unsaved = useUnsaved();
+  const { store, dialog } = useStoreItem('models', first);
   const { data: providers } = useQuery({
     queryKey: ['config', 'providers'],
     queryFn: () => api.get<{ data: readonly ConfigItem[] }>('/admin/v1/providers'),
@@ -73,22 +85,20 @@ export function ModelForm({
       rest = more.trim() === '' ? {} : JSON.parse(more);
     } catch (error) {
       setMoreError(error instanceof Error ? error.message : 'must be JSON');
-      return;
+      throw new Cancelled();
     }
     const document = withoutEmpty({
       ...Object(rest),
       targets: targets.map(({ provider, model, rest: kept }) => ({ ...kept, provider, model: model.trim() })),
       strategy,
     });
-    await api.put(`/admin/v1/models/${encodeURIComponent(id.trim())}`, document, {
-      ...(item && item.version > 0 ? { ifMatch: `"${item.version}"` } : {}),
-    });
-    setChanged(false);
+    await store(id.trim(), document);
+    unsaved.saved();
     onDone();
   }, ['id', 'targets', 'strategy']);
   const set = (key: number, change: Partial<TargetDraft>) => {
     setTargets(targets.map((target) => (target.key === key ? { ...target, ...change } : target)));
-    setChanged(true);
+    unsaved.touch();
   };
   return (
     <form onSubmit={form.onSubmit} className="flex flex-col gap-3">
@@ -101,7 +111,7 @@ export function ModelForm({
         value={id}
         onChange={({ target }) => {
           setId(target.value);
-          setChanged(true);
+          unsaved.touch();
         }}
         error={form.errorOf('id')}
       />
@@ -129,7 +139,10 @@ export function ModelForm({
               variant="quiet"
               aria-label={`Remove the target ${target.provider}/${target.model}`}
               disabled={targets.length === 1}
-              onClick={() => setTargets(targets.filter(({ key }) => key !== target.key))}
+              onClick={() => {
+                setTargets(targets.filter(({ key }) => key !== target.key));
+                unsaved.touch();
+              }}
             >
               ✕
             </Button>
@@ -140,7 +153,13 @@ export function ModelForm({
             {form.errorOf('targets')}
           </p>
         )}
-        <Button className="self-start" onClick={() => setTargets([...targets, draft(names[0])])}>
+        <Button
+          className="self-start"
+          onClick={() => {
+            setTargets([...targets, draft(names[0])]);
+            unsaved.touch();
+          }}
+        >
           Add a target
         </Button>
       </fieldset>
@@ -154,7 +173,7 @@ export function ModelForm({
         value={strategy}
         onChange={({ target }) => {
           setStrategy(target.value);
-          setChanged(true);
+          unsaved.touch();
         }}
         error={form.errorOf('strategy')}
       />
@@ -166,11 +185,12 @@ export function ModelForm({
         value={more}
         onChange={({ target }) => {
           setMore(target.value);
-          setChanged(true);
+          unsaved.touch();
         }}
         error={moreError}
       />
       {mayChange && <FormEnd state={form} action="Save" what="The model was not saved" />}
+      {dialog}
     </form>
   );
 }

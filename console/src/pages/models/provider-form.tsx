@@ -1,11 +1,14 @@
 import { useState } from 'react';
-import { api } from '../../lib/api.ts';
+import { api, type Reply } from '../../lib/api.ts';
 import { count, duration } from '../../lib/format.ts';
+import { Cancelled } from '../../lib/save.tsx';
+import { useUnsaved } from '../../lib/unsaved.tsx';
 import { Button } from '../../ui/button.tsx';
 import { Badge, ErrorPanel } from '../../ui/feedback.tsx';
 import { SelectField, TextArea, TextField } from '../../ui/field.tsx';
-import { FormEnd, useForm, useUnsavedGuard } from '../../ui/form.tsx';
-import { type ConfigItem, type ProviderTest, withoutEmpty } from './config-item.ts';
+import { FormEnd, useForm } from '../../ui/form.tsx';
+import { bodyOf, type ConfigItem, type ProviderTest, withoutEmpty } from './config-item.ts';
+import { useStoreItem } from './store-item.tsx';
 
 const KINDS = [
   { value: 'openai', label: 'OpenAI' },
@@ -23,16 +26,19 @@ const FIELDS = ['kind', 'base_url', 'api_key', 'region'];
 
 /** Adds or changes a provider. It is tested before it is saved, and shows the provider's own error. */
 export function ProviderForm({
-  item,
+  base,
   mayChange,
   onDone,
 }: {
-  readonly item: ConfigItem | undefined;
+  /** The provider as it was read; undefined for a new one. */
+  readonly base: Reply<ConfigItem> | undefined;
   readonly mayChange: boolean;
   readonly onDone: (id: string) => void;
 }) {
-  const given = withoutEmpty(item?.document ?? {});
-  const { id: _, ...document } = given;
+  // Later versions are for the next time: they must not replace what is being typed.
+  const [first] = useState(base);
+  const item = first?.data;
+  const document = bodyOf({ document: item?.document ?? null });
   const text = (name: string) => (typeof document[name] === 'string' ? document[name] : '');
   const [id, setId] = useState(item?.id ?? 'openai');
   const [kind, setKind] = useState(text('kind') || item?.kind || 'openai');
@@ -44,11 +50,11 @@ export function ProviderForm({
     return others.length === 0 ? '' : JSON.stringify(Object.fromEntries(others), undefined, 2);
   });
   const [moreError, setMoreError] = useState<string>();
-  const [isChanged, setChanged] = useState(false);
+  const unsaved = useUnsaved();
+  const { store, dialog } = useStoreItem('providers', first);
   const [test, setTest] = useState<ProviderTest>();
   const [testError, setTestError] = useState<unknown>();
   const [isTesting, setTesting] = useState(false);
-  useUnsavedGuard(isChanged);
 
   /** @returns undefined where what was typed as JSON is none */
   const documentOf = () => {
@@ -63,11 +69,9 @@ export function ProviderForm({
   };
   const form = useForm(async () => {
     const next = documentOf();
-    if (!next) return;
-    await api.put(`/admin/v1/providers/${encodeURIComponent(id.trim())}`, next, {
-      ...(item && item.version > 0 ? { ifMatch: `"${item.version}"` } : {}),
-    });
-    setChanged(false);
+    if (!next) throw new Cancelled();
+    await store(id.trim(), next);
+    unsaved.saved();
     onDone(id.trim());
   }, ['id', 'kind', 'base_url', 'api_key', 'region']);
   const runTest = () => {
@@ -85,7 +89,7 @@ export function ProviderForm({
   const changed =
     (set: (value: string) => void) => (event: { readonly target: { readonly value: string } }) => {
       set(event.target.value);
-      setChanged(true);
+      unsaved.touch();
       setTest(undefined);
     };
   if (item && !item.document) {
@@ -168,6 +172,7 @@ export function ProviderForm({
           }
         />
       )}
+      {dialog}
     </form>
   );
 }

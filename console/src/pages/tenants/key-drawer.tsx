@@ -1,14 +1,16 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api } from '../../lib/api.ts';
+import { api, type Reply } from '../../lib/api.ts';
+import { useSave } from '../../lib/save.tsx';
 import { useSession } from '../../lib/session.tsx';
 import type { ApiKey } from '../../lib/tenancy.ts';
+import { useUnsaved } from '../../lib/unsaved.tsx';
 import { Button } from '../../ui/button.tsx';
 import { SecretOnce, Snippet } from '../../ui/copy.tsx';
 import { ConfirmDialog, Drawer } from '../../ui/dialog.tsx';
-import { Badge } from '../../ui/feedback.tsx';
+import { Badge, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { TextField } from '../../ui/field.tsx';
-import { FormEnd, useForm, useUnsavedGuard } from '../../ui/form.tsx';
+import { FormEnd, useForm } from '../../ui/form.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
 import { UseKey } from '../use-key.tsx';
@@ -92,7 +94,7 @@ export function KeyDrawer({
           </div>
         )}
         {secret !== undefined && <SecretOnce secret={secret} what="the new secret" />}
-        {mayChange && <EditKey key={apiKey.id} path={path} apiKey={apiKey} />}
+        {mayChange && apiKey.state !== 'revoked' && <EditKey key={path} path={path} />}
         <Panel title="Use it">
           <UseKey
             apiKey="$WEIR_API_KEY"
@@ -117,27 +119,52 @@ export function KeyDrawer({
   );
 }
 
-function EditKey({ path, apiKey }: { readonly path: string; readonly apiKey: ApiKey }) {
-  const [name, setName] = useState(apiKey.name);
-  const [models, setModels] = useState(apiKey.scopes.models?.join(', ') ?? '');
-  const [limits, setLimits] = useState(() => draftsOf(apiKey.limits));
-  const [isChanged, setChanged] = useState(false);
-  useUnsavedGuard(isChanged);
+/** Reads the key as it is now: what the list shows may be older, and has no version. */
+function EditKey({ path }: { readonly path: string }) {
+  const { data, error, refetch } = useQuery({
+    queryKey: ['versioned', path],
+    queryFn: ({ signal }) => api.request<ApiKey>('GET', path, { signal }),
+  });
+  if (error)
+    return <ErrorPanel what="The key could not be read" error={error} retry={() => void refetch()} />;
+  return data ? <KeyForm path={path} base={data} /> : <Skeleton className="h-64" />;
+}
+
+const allowedOf = (models: string) => models.split(/[\s,]+/).filter(Boolean);
+
+/** The members of a key that the form changes. */
+function bodyOf({ name, scopes, limits }: Pick<ApiKey, 'name' | 'scopes' | 'limits'>) {
+  return { name, scopes, limits: limitsOfDrafts(draftsOf(limits)) };
+}
+
+function KeyForm({ path, base }: { readonly path: string; readonly base: Reply<ApiKey> }) {
+  // Later versions are for the next time: they must not replace what is being typed.
+  const [first] = useState(base);
+  const [name, setName] = useState(first.data.name);
+  const [models, setModels] = useState(first.data.scopes.models?.join(', ') ?? '');
+  const [limits, setLimits] = useState(() => draftsOf(first.data.limits));
+  const [scopes, setScopes] = useState(first.data.scopes);
+  const unsaved = useUnsaved();
+  const { save, dialog } = useSave({ method: 'PATCH', bodyOf });
   const form = useForm(async () => {
-    const allowed = models.split(/[\s,]+/).filter(Boolean);
-    const { models: _, ...otherScopes } = apiKey.scopes;
-    await api.patch(path, {
+    const allowed = allowedOf(models);
+    const { models: _, ...otherScopes } = scopes;
+    const stored = await save(path, first, {
       name,
       scopes: allowed.length === 0 ? otherScopes : { ...otherScopes, models: allowed },
       limits: limitsOfDrafts(limits),
     });
-    setChanged(false);
+    setName(stored.name);
+    setModels(stored.scopes.models?.join(', ') ?? '');
+    setScopes(stored.scopes);
+    setLimits(draftsOf(stored.limits));
+    unsaved.saved();
   }, ['name', 'scopes', 'limits']);
   const changed =
     <T,>(set: (value: T) => void) =>
     (value: T) => {
       set(value);
-      setChanged(true);
+      unsaved.touch();
     };
   return (
     <Panel title="What it may do">
@@ -163,6 +190,7 @@ function EditKey({ path, apiKey }: { readonly path: string; readonly apiKey: Api
         />
         <FormEnd state={form} action="Save" what="The key was not changed" />
       </form>
+      {dialog}
     </Panel>
   );
 }

@@ -1,11 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api } from '../../lib/api.ts';
+import { api, type Reply } from '../../lib/api.ts';
 import { money, number } from '../../lib/format.ts';
+import { useSave } from '../../lib/save.tsx';
 import { useSession } from '../../lib/session.tsx';
 import { type LimitUse, limitText, type Tenant } from '../../lib/tenancy.ts';
+import { useUnsaved } from '../../lib/unsaved.tsx';
 import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
-import { FormEnd, useForm, useUnsavedGuard } from '../../ui/form.tsx';
+import { FormEnd, useForm } from '../../ui/form.tsx';
 import { Meter, NEAR } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
@@ -39,24 +41,18 @@ export function Limits({ tenant }: { readonly tenant: string }) {
         <ul className="grid gap-2 md:grid-cols-2 xl:grid-cols-3">
           {uses.data.data.map((use) => (
             <li key={`${use.scope} ${use.subject_id} ${use.of} ${use.per} ${use.mode}`}>
-              <Use {...use} />
+              <LimitUseCard {...use} />
             </li>
           ))}
         </ul>
       )}
-      {own.data && can('tenants:assign', tenant) && (
-        <OwnLimits
-          key={own.data.etag ?? ''}
-          tenant={own.data.data}
-          etag={own.data.etag}
-          onSaved={() => void own.refetch()}
-        />
-      )}
+      {own.data && can('tenants:assign', tenant) && <OwnLimits key={tenant} base={own.data} />}
     </div>
   );
 }
 
-function Use({ scope, subject, of, per, mode, max, tier, used, resets_at }: LimitUse) {
+/** One limit with its current use. */
+export function LimitUseCard({ scope, subject, of, per, mode, max, tier, used, resets_at }: LimitUse) {
   const share = used === null || Number(max) === 0 ? undefined : Number(used) / Number(max);
   const show = (value: number | string) => (of === 'cost' ? money(value) : number(Number(value)));
   const isFull = share !== undefined && share >= 1;
@@ -86,22 +82,22 @@ function Use({ scope, subject, of, per, mode, max, tier, used, resets_at }: Limi
   );
 }
 
-function OwnLimits({
-  tenant,
-  etag,
-  onSaved,
-}: {
-  readonly tenant: Tenant;
-  readonly etag: string | undefined;
-  readonly onSaved: () => void;
-}) {
-  const [limits, setLimits] = useState(() => draftsOf(tenant.limits));
-  const [isChanged, setChanged] = useState(false);
-  useUnsavedGuard(isChanged);
+/** The members of a tenant that the form changes. */
+const bodyOf = ({ limits }: Tenant) => ({ limits: limitsOfDrafts(draftsOf(limits)) });
+
+function OwnLimits({ base }: { readonly base: Reply<Tenant> }) {
+  // Later versions are for the next time: they must not replace what is being typed.
+  const [first] = useState(base);
+  const tenant = base.data;
+  const [limits, setLimits] = useState(() => draftsOf(first.data.limits));
+  const unsaved = useUnsaved();
+  const { save, dialog } = useSave({ method: 'PATCH', bodyOf });
   const form = useForm(async () => {
-    await api.patch(`/admin/v1/tenants/${tenant.id}`, { limits: limitsOfDrafts(limits) }, { ifMatch: etag });
-    setChanged(false);
-    onSaved();
+    const stored = await save(`/admin/v1/tenants/${tenant.id}`, first, {
+      limits: limitsOfDrafts(limits),
+    });
+    setLimits(draftsOf(stored.limits));
+    unsaved.saved();
   }, ['limits']);
   return (
     <Panel title="Limits of the tenant itself">
@@ -115,12 +111,13 @@ function OwnLimits({
           drafts={limits}
           onChange={(drafts) => {
             setLimits([...drafts]);
-            setChanged(true);
+            unsaved.touch();
           }}
           error={form.errorOf('limits')}
         />
         <FormEnd state={form} action="Save" what="The limits were not changed" />
       </form>
+      {dialog}
     </Panel>
   );
 }

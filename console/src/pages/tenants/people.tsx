@@ -2,8 +2,9 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../lib/api.ts';
 import { usePaged } from '../../lib/paged.ts';
+import { usePageSearch } from '../../lib/search.ts';
 import { useSession } from '../../lib/session.tsx';
-import { limitText, type Member, ROLES } from '../../lib/tenancy.ts';
+import { limitText, type Member } from '../../lib/tenancy.ts';
 import { Button } from '../../ui/button.tsx';
 import { SecretOnce } from '../../ui/copy.tsx';
 import { ConfirmDialog, Dialog } from '../../ui/dialog.tsx';
@@ -13,7 +14,7 @@ import { FormEnd, useForm } from '../../ui/form.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
-import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
+import { MemberDialog, useRoleOptions } from './member-dialog.tsx';
 
 interface Invitation {
   readonly id: string;
@@ -27,11 +28,13 @@ interface Invitation {
 export function People({ tenant }: { readonly tenant: string }) {
   const { can } = useSession();
   const client = useQueryClient();
+  const [search, change] = usePageSearch();
   const base = `/admin/v1/tenants/${tenant}`;
   const members = usePaged<Member>(`${base}/members`);
   const invitations = usePaged<Invitation>(`${base}/invitations`);
   const [adding, setAdding] = useState<'invitation' | 'service account'>();
-  const [opened, setOpened] = useState<Member>();
+  const [revoked, setRevoked] = useState<Invitation>();
+  const opened = members.rows.find(({ id }) => id === search.member);
   const mayChange = can('members:write', tenant);
   const columns: readonly Column<Member>[] = [
     { id: 'name', header: 'Name', cell: ({ name }) => name, width: 'minmax(10rem, 2fr)' },
@@ -71,7 +74,7 @@ export function People({ tenant }: { readonly tenant: string }) {
           columns={columns}
           rows={members.rows}
           rowKey={({ id }) => id}
-          onOpen={mayChange ? setOpened : undefined}
+          onOpen={mayChange ? ({ id }) => change({ member: id }, true) : undefined}
           onEnd={members.more}
           isLoadingMore={members.isLoadingMore}
         />
@@ -79,20 +82,19 @@ export function People({ tenant }: { readonly tenant: string }) {
       {open.length > 0 && (
         <Panel title="Open invitations">
           <ul className="flex flex-col gap-1">
-            {open.map(({ id, email, role, expires_at }) => (
-              <li key={id} className="flex flex-wrap gap-3 items-center">
+            {open.map((invitation) => (
+              <li key={invitation.id} className="flex flex-wrap gap-3 items-center">
                 <span className="grow">
-                  {email}, {role}
+                  {invitation.email}, {invitation.role}
                 </span>
                 <span className="text-muted">
-                  ends <RelativeTime at={expires_at} />
+                  ends <RelativeTime at={invitation.expires_at} />
                 </span>
                 {mayChange && (
                   <Button
                     variant="quiet"
-                    onClick={() =>
-                      void api.delete(`${base}/invitations/${id}`).then(() => client.invalidateQueries())
-                    }
+                    aria-label={`Revoke the invitation of ${invitation.email}`}
+                    onClick={() => setRevoked(invitation)}
                   >
                     Revoke
                   </Button>
@@ -103,17 +105,24 @@ export function People({ tenant }: { readonly tenant: string }) {
         </Panel>
       )}
       {adding && <AddMember base={base} kind={adding} onClose={() => setAdding(undefined)} />}
+      {revoked && (
+        <ConfirmDialog
+          isOpen
+          onClose={() => setRevoked(undefined)}
+          title={`Revoke the invitation of ${revoked.email}`}
+          lost="Its link no longer works. Another invitation can be sent."
+          action="Revoke"
+          onConfirm={async () => {
+            await api.delete(`${base}/invitations/${revoked.id}`);
+            await client.invalidateQueries();
+          }}
+        />
+      )}
       {opened && (
-        <EditMember base={base} tenant={tenant} member={opened} onClose={() => setOpened(undefined)} />
+        <MemberDialog tenant={tenant} member={opened} onClose={() => change({ member: undefined }, true)} />
       )}
     </div>
   );
-}
-
-function useRoleOptions(tenant: string, isPerson: boolean) {
-  const { can } = useSession();
-  const allowed = ROLES.filter((role) => role !== 'owner' || (isPerson && can('owners:write', tenant)));
-  return allowed.map((value) => ({ value, label: value }));
 }
 
 function AddMember({
@@ -175,91 +184,6 @@ function AddMember({
           />
         </form>
       )}
-    </Dialog>
-  );
-}
-
-function EditMember({
-  base,
-  tenant,
-  member,
-  onClose,
-}: {
-  readonly base: string;
-  readonly tenant: string;
-  readonly member: Member;
-  readonly onClose: () => void;
-}) {
-  const client = useQueryClient();
-  const [role, setRole] = useState(member.role);
-  const [limits, setLimits] = useState(() => draftsOf(member.limits));
-  const [isRemoving, setRemoving] = useState(false);
-  const path = `${base}/members/${member.id}`;
-  const roles = useRoleOptions(tenant, member.kind === 'user');
-  const options = roles.some(({ value }) => value === member.role)
-    ? roles
-    : [...roles, { value: member.role, label: member.role }];
-  const form = useForm(async () => {
-    await api.patch(path, { role, limits: limitsOfDrafts(limits) });
-    onClose();
-  }, ['role', 'limits']);
-  const isActive = member.status === 'active';
-  const setStatus = async () => {
-    await api.patch(path, { status: isActive ? 'suspended' : 'active' });
-    await client.invalidateQueries();
-    onClose();
-  };
-  const [statusError, setStatusError] = useState<unknown>();
-  if (isRemoving) {
-    return (
-      <ConfirmDialog
-        isOpen
-        onClose={() => setRemoving(false)}
-        title={`Remove ${member.name}`}
-        lost="All its API keys are revoked at once. Its usage is kept."
-        name={member.name}
-        action="Remove"
-        onConfirm={async () => {
-          await api.delete(path);
-          await client.invalidateQueries();
-          onClose();
-        }}
-      />
-    );
-  }
-  return (
-    <Dialog isOpen onClose={onClose} title={member.name} description={member.email ?? 'a service account'}>
-      <form onSubmit={form.onSubmit} className="flex flex-col gap-3">
-        <SelectField
-          label="Role"
-          options={options}
-          value={role}
-          onChange={({ target }) => setRole(target.value)}
-          error={form.errorOf('role')}
-        />
-        <LimitEditor
-          drafts={limits}
-          onChange={(drafts) => setLimits([...drafts])}
-          error={form.errorOf('limits')}
-        />
-        {statusError !== undefined && <ErrorPanel what="The status was not changed" error={statusError} />}
-        <FormEnd
-          state={form}
-          action="Save"
-          onCancel={onClose}
-          what="The member was not changed"
-          extra={
-            <span className="flex gap-2 mr-auto">
-              <Button variant="danger" onClick={() => setRemoving(true)}>
-                Remove
-              </Button>
-              <Button onClick={() => void setStatus().catch(setStatusError)}>
-                {isActive ? 'Suspend' : 'Activate'}
-              </Button>
-            </span>
-          }
-        />
-      </form>
     </Dialog>
   );
 }

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { api } from '../../lib/api.ts';
 import { usePaged } from '../../lib/paged.ts';
 import { useSession } from '../../lib/session.tsx';
-import { limitText, type Tenant } from '../../lib/tenancy.ts';
+import { limitText, type Tenant, type Tier } from '../../lib/tenancy.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { Badge, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
@@ -64,15 +64,6 @@ export function TenantList({
       {isCreating && <CreateTenant onClose={onCreated} />}
     </div>
   );
-}
-
-interface Tier {
-  readonly id: string;
-  readonly limits: readonly {
-    readonly of: string;
-    readonly per?: string | null;
-    readonly max: number | string;
-  }[];
 }
 
 function CreateTenant({ onClose }: { readonly onClose: () => void }) {
