@@ -16,6 +16,7 @@ const layers = [
     'routing',
     'limits',
     'metering',
+    'billing',
     'cache',
     'guardrails',
     'events',

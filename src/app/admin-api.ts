@@ -1,10 +1,12 @@
 import { auditRoutes } from '../api/admin/audit.ts';
+import { billingRoutes } from '../api/admin/billing.ts';
 import { cacheRoutes } from '../api/admin/cache.ts';
 import { configRoutes } from '../api/admin/config.ts';
 import { addDryRunRoute } from '../api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
 import { guardrailRoutes } from '../api/admin/guardrails.ts';
+import { invoiceRoutes } from '../api/admin/invoices.ts';
 import { keyRoutes } from '../api/admin/keys.ts';
 import { limitSimulationRoutes } from '../api/admin/limit-simulation.ts';
 import { addLiveRoute } from '../api/admin/live.ts';
@@ -24,10 +26,11 @@ import { usageEventRoutes } from '../api/admin/usage-events.ts';
 import { usageForecastRoutes } from '../api/admin/usage-forecast.ts';
 import { userRoutes } from '../api/admin/users.ts';
 import type { ApiServices } from '../api/services.ts';
+import type { Billing } from '../billing/services.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 
 /** Routes of the admin API that describe themselves. */
-export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
+export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredRoute[] {
   return [
     ...tenantRoutes(admin),
     ...memberRoutes(admin),
@@ -47,15 +50,22 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...cacheRoutes(admin),
     ...guardrailRoutes(admin),
     ...configRoutes(admin),
+    ...billingRoutes(billing),
+    ...invoiceRoutes(billing),
   ];
 }
 
 /** Everything under `/admin/`. Loaded with the first request for it. */
-export function addAdminApi(router: HttpRouter, services: ApiServices, admin: AdminServices): void {
+export function addAdminApi(
+  router: HttpRouter,
+  services: ApiServices,
+  admin: AdminServices,
+  billing: Billing,
+): void {
   addRoutingAdminRoutes(router, services);
   addEngineAdminRoutes(router, services);
   addExperimentAdminRoutes(router, services);
   addDryRunRoute(router, services);
   addLiveRoute(router, services, admin.access);
-  addAdminRoutes(router, admin, adminRoutes(admin));
+  addAdminRoutes(router, admin, adminRoutes(admin, billing));
 }

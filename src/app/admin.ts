@@ -24,6 +24,7 @@ export interface AdminParts {
   readonly requestLog: RequestLogParts;
   readonly metrics: Pick<Metrics, 'readLosses'>;
   readonly anchorOf: AuditChecksOptions['anchorOf'];
+  readonly billing: AdminServices['billing'];
 }
 
 /** Builds what the admin API's handlers use. */
@@ -31,7 +32,7 @@ export function createAdminServices(
   stores: Stores,
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
-  { config, cache, operations, requestLog, metrics, anchorOf }: AdminParts,
+  { config, cache, operations, requestLog, metrics, anchorOf, billing }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
     stores;
@@ -52,6 +53,7 @@ export function createAdminServices(
       cache,
     },
     config: operations,
+    billing,
     audit: new AuditTrails(control, databases),
     auditChecks: new AuditChecks({ clock, control, databases, anchorOf, nextTurn: () => nextTurn() }),
     metrics: new SqlMetricStore(databases),

@@ -49,6 +49,7 @@ import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { createHardware } from './hardware.ts';
 import { type Job, JobRunner } from './job-runner.ts';
+import { lazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
@@ -317,6 +318,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics },
     anchorOf: (tenant) => auditAnchors.last(tenant),
+    billing: lazyBilling(stores, config),
   });
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },

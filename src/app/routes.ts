@@ -57,7 +57,7 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
   router.routesUnder('/admin/', async () => {
     await services.modelData.load();
     const { addAdminApi } = await import('./admin-api.ts');
-    addAdminApi(router, services, admin);
+    addAdminApi(router, services, admin, await admin.billing());
   });
   const loadAuth = lazy(async () => {
     const { addAuthRoutes } = await import('../api/auth/routes.ts');
@@ -77,13 +77,14 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
   addDocsRoutes(router, {
     enabled: () => config().server.docs,
     describe: async () => {
-      const [{ describeApi }, { adminRoutes }] = await Promise.all([
+      const [{ describeApi }, { adminRoutes }, billing] = await Promise.all([
         import('../api/description.ts'),
         import('./admin-api.ts'),
+        admin.billing(),
       ]);
       return describeApi(
         version,
-        adminRoutes(admin).map(({ document }) => document),
+        adminRoutes(admin, billing).map(({ document }) => document),
       );
     },
     readAsset: async (name) =>

@@ -138,6 +138,21 @@ describe('finding the file', () => {
         max_connections_per_ip: 1_000,
         request_memory: 256_000_000,
       },
+      billing: {
+        issuer: null,
+        close: 'off',
+        close_after: 86_400_000,
+        time_zone: 'UTC',
+        invoice_number: 'INV-{year}-{seq}',
+        credit_note_number: 'CN-{year}-{seq}',
+        due_days: 15,
+        taxes: {},
+        reverse_charge_note:
+          'Reverse charge: the recipient of the service is liable for the VAT (Article 196, Council Directive 2006/112/EC).',
+        notes: [],
+        exchange_rates: {},
+        gpu_hours: { A10G: '1.20', 'A100-40GB': '3.50', 'A100-80GB': '5.00' },
+      },
     });
   });
 

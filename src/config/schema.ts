@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limitList } from '../core/limit-schema.ts';
+import { billing } from './billing-schema.ts';
 import { cache } from './cache-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
 import { providerUpstream, tls, upstream } from './connection-schema.ts';
@@ -105,6 +106,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
       ),
     limits: limits().describe('Limits of client addresses, connections and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),
+    billing: billing().describe(
+      'Invoices: issuer, numbers, taxes and currencies. Price lists are set by the admin API. `docs/billing.md` shows their use.',
+    ),
   });
 }
 

@@ -14,6 +14,7 @@ export const PERMISSIONS = {
   'requests:read': 'See the requests of all members, and what is logged of them; without it, one’s own.',
   'billing:read': 'See budgets, prices and invoices.',
   'billing:write': 'Change budgets and billing details.',
+  'invoices:write': 'Set prices and taxes; close months; issue, void and credit invoices.',
   'audit:read': 'See the audit trail.',
   'tenants:list': 'See all tenants.',
   'tenants:create': 'Create tenants.',

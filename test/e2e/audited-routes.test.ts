@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { monthBefore } from '../../src/billing/month.ts';
 import { type CallResult, gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
 import { Organisation } from './helpers/organisation.ts';
 
@@ -28,6 +29,7 @@ beforeAll(async () => {
         { id: 'b', targets },
         { id: 'chat', targets, canary: { model: 'b', percent: 5 } },
       ],
+      billing: { issuer: { name: 'Weir Operations Ltd' } },
       engines: { commands: [{ id: 'one', command: ['sh', '-c', 'exit 0', '{port}'] }] },
     },
   });
@@ -63,6 +65,12 @@ const id = (name: string) => () => ids.get(name) ?? '';
 /** One that refuses connections. */
 const provider = () => ({ kind: 'openai-compatible', base_url: 'http://127.0.0.1:9/v1', discover: false });
 const session = () => organisation.session('acme', 'jo');
+const closeLastMonth = (tenant: string): Step => ({
+  route: 'POST /admin/v1/billing/close',
+  body: () => ({ month: monthBefore(new Date().toISOString().slice(0, 7)), tenant }),
+  keep: ({ data }) => ids.set('invoice', String(Array.isArray(data) ? data[0]?.invoice : '')),
+});
+const INVOICE = '/admin/v1/billing/invoices/:invoice';
 
 /** In this order: later steps use what earlier ones made. */
 const STEPS: readonly Step[] = [
@@ -143,6 +151,27 @@ const STEPS: readonly Step[] = [
   },
   { route: `PATCH ${TENANT}/prompts/:prompt`, body: () => ({ name: 'Welcome' }) },
   { route: `DELETE ${TENANT}/prompts/:prompt` },
+  {
+    route: 'POST /admin/v1/billing/prices',
+    body: () => ({ valid_from: '2020-01-01', minimum: '1' }),
+  },
+  { route: `POST ${TENANT}/billing/prices`, body: () => ({ valid_from: '2020-01-01', minimum: '2' }) },
+  { route: `PUT ${TENANT}/billing/account`, body: () => ({ name: 'Acme AG' }) },
+  {
+    route: 'POST /admin/v1/billing/costs',
+    body: () => ({ month: '2026-01', kind: 'storage', description: 'Disks', amount: '5' }),
+    keep: keep('cost'),
+  },
+  { route: 'DELETE /admin/v1/billing/costs/:cost' },
+  closeLastMonth('acme'),
+  { route: `DELETE ${INVOICE}` },
+  closeLastMonth('acme'),
+  { route: `POST ${INVOICE}/issue` },
+  { route: `POST ${INVOICE}/pay`, body: () => ({}) },
+  { route: `POST ${INVOICE}/credit`, body: () => ({ reason: 'Outage' }) },
+  closeLastMonth('default'),
+  { route: `POST ${INVOICE}/issue` },
+  { route: `POST ${INVOICE}/void`, body: () => ({ reason: 'Wrong address' }) },
   { route: `POST ${TENANT}/request-log/rotate-key` },
   { route: `DELETE ${TENANT}/request-log`, query: '?all=true' },
   { route: 'POST /admin/v1/cache/clear', body: () => ({}) },

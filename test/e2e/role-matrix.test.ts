@@ -84,6 +84,7 @@ describe('each caller at each route', () => {
   const values = {
     ...{ tenant: 'acme', member: 'none', invitation: 'none', key: 'none', user: 'none', session: 'none' },
     ...{ id: 'none', provider: 'none', name: 'none', page: 'none', change: 'none', prompt: 'none' },
+    ...{ invoice: 'none', cost: 'none' },
   };
   const cases = ROUTES.filter(([route]) => !SELF_CHECKED.includes(route));
 

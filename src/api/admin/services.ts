@@ -1,3 +1,4 @@
+import type { Billing } from '../../billing/services.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { EnginePool } from '../../engines/engine-pool.ts';
@@ -67,6 +68,8 @@ export interface AdminServices {
   readonly limiter: Limiter;
   readonly cache: CacheOperations;
   readonly config: ConfigOperations;
+  /** Loaded with its first use. */
+  readonly billing: () => Billing | Promise<Billing>;
   readonly idempotency: IdempotentResponses;
   /** Names of the tiers that a tenant can have. */
   readonly tiers: () => readonly string[];

@@ -142,6 +142,70 @@ export interface ControlTables extends EventTables, WebhookTables {
     before: string | null;
     after: string | null;
   };
+  /** Billing details of tenants. They outlive their tenant: `account` names one life of its id. */
+  billing_accounts: {
+    account: string;
+    tenant: string;
+    document: string;
+    version: number;
+    /** Rises with each change of what is billed, so that two closes never bill the same usage. */
+    changes: number;
+    updated_at: number;
+  };
+  /** Versions of price lists, which are never changed. */
+  billing_price_lists: {
+    /** An account; empty for the default list. */
+    owner: string;
+    version: number;
+    /** First day: `2026-12-01`. */
+    valid_from: string;
+    document: string;
+    created_at: number;
+    created_by: string;
+  };
+  /** Invoices and credit notes. Those that have a hash are issued, and the database rejects changes of what they say. */
+  billing_invoices: {
+    id: string;
+    kind: string;
+    account: string;
+    tenant: string;
+    /** `2026-11`. */
+    period: string;
+    status: string;
+    number: string | null;
+    series: string | null;
+    sequence: number | null;
+    /** Of a credit note: the id of the invoice. */
+    refers_to: string | null;
+    currency: string;
+    /** A decimal. */
+    total: string;
+    document: string;
+    /** SHA-256 of the document. */
+    hash: string | null;
+    version: number;
+    created_at: number;
+    issued_at: number | null;
+    due_date: string | null;
+    paid_at: number | null;
+    voided_at: number | null;
+    note: string | null;
+    sent_at: number | null;
+  };
+  /** The usage that an invoice contains. */
+  billing_usage: { invoice: string; account: string; document: string };
+  /** The last number of each series. */
+  billing_series: { name: string; last: number; last_hash: string | null };
+  /** Infrastructure costs. */
+  billing_costs: {
+    id: string;
+    month: string;
+    document: string;
+    /** Each tenant's part, once it is on an invoice; it does not change then. */
+    allocation: string | null;
+    created_at: number;
+    created_by: string;
+  };
   /** Keys of versions before tenants; read once. */
   api_keys: {
     id: string;

@@ -30,6 +30,12 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   event_dead_letters: true,
   webhooks: true,
   webhook_deliveries: true,
+  billing_accounts: true,
+  billing_costs: true,
+  billing_invoices: true,
+  billing_price_lists: true,
+  billing_series: true,
+  billing_usage: true,
   api_keys: true,
 };
 

@@ -101,6 +101,26 @@ export const ROUTES = [
   ['GET /admin/v1/tenants/:tenant/prompts/:prompt/versions', 'inference:use', 0],
   ['PATCH /admin/v1/tenants/:tenant/prompts/:prompt', 'inference:use', 'usual'],
   ['DELETE /admin/v1/tenants/:tenant/prompts/:prompt', 'inference:use', 0],
+  ['GET /admin/v1/billing/prices', 'tenants:list', 0],
+  ['POST /admin/v1/billing/prices', 'invoices:write', 'usual'],
+  ['GET /admin/v1/tenants/:tenant/billing/prices', 'billing:read', 0],
+  ['POST /admin/v1/tenants/:tenant/billing/prices', 'invoices:write', 'usual'],
+  ['GET /admin/v1/tenants/:tenant/billing/account', 'billing:read', 0],
+  ['PUT /admin/v1/tenants/:tenant/billing/account', 'billing:write', 'usual'],
+  ['GET /admin/v1/tenants/:tenant/billing/preview', 'billing:read', 0],
+  ['GET /admin/v1/billing/costs', 'tenants:list', 0],
+  ['POST /admin/v1/billing/costs', 'invoices:write', 'usual'],
+  ['DELETE /admin/v1/billing/costs/:cost', 'invoices:write', 0],
+  ['GET /admin/v1/tenants/:tenant/billing/invoices', 'billing:read', 0],
+  ['GET /admin/v1/tenants/:tenant/billing/invoices/:invoice', 'billing:read', 0],
+  ['GET /admin/v1/billing/invoices', 'tenants:list', 0],
+  ['GET /admin/v1/billing/invoices/:invoice', 'tenants:list', 0],
+  ['DELETE /admin/v1/billing/invoices/:invoice', 'invoices:write', 0],
+  ['POST /admin/v1/billing/invoices/:invoice/issue', 'invoices:write', 0],
+  ['POST /admin/v1/billing/invoices/:invoice/pay', 'invoices:write', 'usual'],
+  ['POST /admin/v1/billing/invoices/:invoice/void', 'invoices:write', 'usual'],
+  ['POST /admin/v1/billing/invoices/:invoice/credit', 'invoices:write', 'large'],
+  ['POST /admin/v1/billing/close', 'invoices:write', 'usual'],
   ['POST /v1/auth/sign-in', 'anyone', 'small'],
   ['POST /v1/auth/sign-out', 'session', 0],
   ['GET /v1/auth/session', 'session', 0],
@@ -173,6 +193,7 @@ export type Caller = (typeof CALLERS)[number];
 const EVERY_CALLER = CALLERS;
 const READERS = ['viewer', 'billing', 'developer', 'admin', 'owner'] as const;
 const KEEPERS = ['admin', 'owner'] as const;
+const FINANCE = ['billing', 'admin', 'owner'] as const;
 const PLATFORM = ['platform admin', 'admin key'] as const;
 const API_KEYS = ['admin key', 'key', 'key of a viewer', 'key of a developer'] as const;
 const ADMIN_API_KEYS = ['key of a developer for the admin API', 'key of a viewer for the admin API'] as const;
@@ -197,6 +218,9 @@ export const PASSES: Readonly<Record<Access, readonly Caller[]>> = {
   'tenant:write': [...KEEPERS, ...PLATFORM],
   'members:write': [...KEEPERS, ...PLATFORM],
   'audit:read': [...KEEPERS, ...PLATFORM],
+  'billing:read': [...FINANCE, ...PLATFORM],
+  'billing:write': [...FINANCE, ...PLATFORM],
+  'invoices:write': PLATFORM,
   'requests:read': [...KEEPERS, ...PLATFORM],
   'tenants:list': PLATFORM,
   'tenants:create': PLATFORM,

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
+import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addEventLog } from './events.ts';
 import { addWebhooks } from './webhooks.ts';
@@ -212,4 +213,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
   },
   '0009_event_log': { up: addEventLog },
   '0010_webhooks': { up: addWebhooks },
+  '0011_billing': { up: addBilling },
 };
