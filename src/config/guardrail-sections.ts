@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isConfigMap } from './config-document.ts';
 import {
   boolean,
   fromNumericText,
@@ -9,6 +10,7 @@ import {
   size,
   text,
 } from './fields.ts';
+import { MAX_PATTERN, patternFault } from './search-pattern.ts';
 
 export const TEXT_ROLES = ['system', 'user', 'assistant', 'tool'] as const;
 export const PATTERN_SETS = ['sql', 'xss'] as const;
@@ -84,7 +86,15 @@ export const rulesSection = () =>
       .array(
         z.strictObject({
           name: shortName(),
-          pattern: z.string().min(1).max(500).describe('The expression.'),
+          pattern: z
+            .string()
+            .min(1)
+            .max(MAX_PATTERN)
+            .superRefine((pattern, context) => {
+              const fault = patternFault(pattern);
+              if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+            })
+            .describe('The expression.'),
         }),
       )
       .max(100)
@@ -154,4 +164,22 @@ function checkSchema(schema: unknown, context: z.RefinementCtx): void {
   }
   const unsafe = UNSAFE.find((member) => written.includes(`"${member}":`));
   if (unsafe) context.addIssue({ code: 'custom', message: `must not contain "${unsafe}"` });
+  const fault = schemaFault(schema);
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+}
+
+/** @returns why responses cannot be checked against a schema; undefined where they can */
+function schemaFault(schema: unknown): string | undefined {
+  if (!isSchema(schema)) return 'must be a JSON schema';
+  try {
+    z.fromJSONSchema(schema);
+    return undefined;
+  } catch (error) {
+    return `is no JSON schema that Weir can check: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** A schema is an object with members of JSON Schema; zod reads those that it knows. */
+function isSchema(schema: unknown): schema is Parameters<typeof z.fromJSONSchema>[0] {
+  return isConfigMap(schema);
 }

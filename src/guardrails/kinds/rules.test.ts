@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { runs } from '../../../test/support/effort.ts';
+import { patternFault } from '../../config/search-pattern.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
 import { Pseudonyms } from '../../redaction/pseudonyms.ts';
 import type { CheckContext, CheckedText } from '../guardrail.ts';
-import { patternFault } from '../rules/patterns.ts';
 import { RulesChecker, type RulesSettings } from './rules.ts';
 
 const context: CheckContext = {

@@ -1,5 +1,8 @@
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { compilePattern } from '../../config/search-pattern.ts';
 import { GuardrailFailure } from '../guardrail.ts';
+import { parseRegex } from '../regex/parse.ts';
+import { longestMatch } from '../regex/shape.ts';
 import type { Span, SpanFinder } from './spans.ts';
 
 /** A pattern of a configuration or tenant, in the syntax of RE2. */
@@ -8,10 +11,6 @@ export interface NamedPattern {
   readonly pattern: string;
 }
 
-/** Characters of a pattern. */
-export const MAX_PATTERN = 500;
-/** Instructions of a compiled pattern: each may cost a step per character of the text. */
-const MAX_PROGRAM = 1_500;
 /** UTF-16 units of a finding. Streams hold back as many. */
 export const MAX_PATTERN_MATCH = 256;
 /** Findings of one pattern in one text that are kept. */
@@ -19,31 +18,29 @@ const MAX_FINDINGS = 10_000;
 /** Milliseconds of one call. */
 const MAX_MS = 250;
 
-/** @returns why a pattern cannot be used; undefined for one that can */
-export function patternFault(pattern: string): string | undefined {
-  try {
-    compile(pattern);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-function compile(pattern: string): RE2JS {
-  if (pattern.length > MAX_PATTERN) throw new Error(`is longer than ${MAX_PATTERN} characters`);
-  const compiled = RE2JS.compile(pattern, RE2JS.CASE_INSENSITIVE);
-  if (compiled.programSize() > MAX_PROGRAM) throw new Error('is too large: use smaller repetitions');
-  if (compiled.matches('')) throw new Error('matches the empty text');
-  return compiled;
+interface SearchedPattern {
+  readonly name: string;
+  readonly pattern: RE2JS;
+  /** UTF-16 units of its longest match. */
+  readonly longest: number;
 }
 
 /** Finds patterns with an engine that needs linear time for every pattern and text. */
 export class PatternFinder implements SpanFinder {
-  readonly #patterns: readonly { readonly name: string; readonly pattern: RE2JS }[];
+  readonly #patterns: readonly SearchedPattern[];
+  readonly #longest: number;
 
   /** @throws Error for a pattern that cannot be used */
   constructor(patterns: readonly NamedPattern[]) {
-    this.#patterns = patterns.map(({ name, pattern }) => ({ name, pattern: compile(pattern) }));
+    this.#patterns = patterns.map(({ name, pattern }) => ({
+      ...{ name, pattern: compilePattern(pattern), longest: longestOf(pattern) },
+    }));
+    this.#longest = this.#patterns.reduce((most, { longest }) => Math.max(most, longest), 0);
+  }
+
+  /** The engine is slow: half as much again as is held back is searched at once. */
+  get step(): number {
+    return Math.ceil(this.#longest / 2);
   }
 
   /** @throws GuardrailFailure `timeout` where the patterns take too long for one text */
@@ -65,6 +62,12 @@ export class PatternFinder implements SpanFinder {
   }
 
   holdFrom(text: string): number {
-    return Math.max(0, text.length - MAX_PATTERN_MATCH);
+    return Math.max(0, text.length - this.#longest);
   }
+}
+
+/** @returns UTF-16 units of the longest match that counts, and one more, which a border at its end needs */
+function longestOf(pattern: string): number {
+  const node = parseRegex(pattern);
+  return Math.min(MAX_PATTERN_MATCH, node ? longestMatch(node) + 1 : MAX_PATTERN_MATCH);
 }

@@ -10,6 +10,8 @@ export interface Span {
 /** Finds places in text. */
 export interface SpanFinder {
   find(text: string): readonly Span[];
+  /** UTF-16 units that arrive between two searches of a stream, where it should be more than usual. */
+  readonly step?: number;
   /** @returns the index from which a text must be held back, because more text may make it part of a finding */
   holdFrom(text: string): number;
 }
@@ -20,7 +22,7 @@ export type ReplaceSpan = (kind: string, value: string) => string;
 const NOTHING: ReadonlyMap<string, number> = new Map<string, number>();
 /** Of the text that was sent, so that finders see the border of a word. */
 const CONTEXT = 64;
-/** UTF-16 units that arrive between two searches. */
+/** UTF-16 units that arrive between two searches, at least. */
 const STEP = 16;
 /** UTF-16 units that are held back at most. */
 const MAX_HELD = 4_096;
@@ -61,11 +63,14 @@ export class SpanStream implements TextStream {
   #sent = 0;
   /** Units that arrived since the last search. */
   #fresh = 0;
+  readonly #step: number;
 
   constructor(
     private readonly finders: readonly SpanFinder[],
     private readonly replace: ReplaceSpan,
-  ) {}
+  ) {
+    this.#step = finders.reduce((most, { step = 0 }) => Math.max(most, step), STEP);
+  }
 
   get held(): number {
     return this.#buffer.length - this.#sent;
@@ -74,7 +79,7 @@ export class SpanStream implements TextStream {
   push(piece: string): TextVerdict {
     this.#buffer += piece;
     this.#fresh += piece.length;
-    if (this.#fresh < STEP) return { text: '', counts: NOTHING };
+    if (this.#fresh < this.#step) return { text: '', counts: NOTHING };
     this.#fresh = 0;
     let cut = this.#buffer.length;
     for (const finder of this.finders) cut = Math.min(cut, finder.holdFrom(this.#buffer));
