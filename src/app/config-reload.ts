@@ -23,6 +23,7 @@ export function reloadOnChange(
     current,
     load,
     debounceMs: RELOAD_DEBOUNCE_MS,
+    hasOtherChanges: () => gateway.hasPluginChanges(),
     onChange: async (next, trigger) => {
       const keys = restartNeeded(gateway.config, next.config);
       await gateway.apply(next, () => {

@@ -101,6 +101,7 @@ interface Parts {
   readonly publishPending: () => Promise<void>;
   /** Activates another file and environment, with the overlay. */
   readonly applyBase: (loaded: LoadedConfig) => Promise<void>;
+  readonly hasPluginChanges: () => boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -359,6 +360,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
     applyBase: (next) => effective.rebase(next),
+    hasPluginChanges: () => plugins.hasChanges(),
     jobs: new JobRunner(events),
     background: backgroundJobs({
       ...{
@@ -464,6 +466,11 @@ export class Gateway {
   /** Asks every provider for its models. */
   discoverModels(): Promise<void> {
     return this.parts.monitor.discoverModels();
+  }
+
+  /** Whether the module of a plugin has changed, so that the same configuration has another effect. */
+  hasPluginChanges(): boolean {
+    return this.parts.hasPluginChanges();
   }
 
   /**

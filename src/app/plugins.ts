@@ -35,6 +35,11 @@ export class PluginParts {
     return this.#manager?.status() ?? [];
   }
 
+  /** Whether a reload of the same configuration would start plugins. */
+  hasChanges(): boolean {
+    return this.#manager?.hasChanges() ?? false;
+  }
+
   /**
    * Starts the plugins of a configuration.
    * @throws ConfigError where a module is missing or is no plugin, or the configuration of a plugin is not valid

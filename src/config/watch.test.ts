@@ -27,6 +27,7 @@ class Bench {
   readonly faults: string[] = [];
   readonly directories = new Map<string, (name: string | null) => void>();
   onChange: WatchOptions['onChange'] = () => undefined;
+  hasOtherChanges = false;
   readonly watch: ConfigWatch;
   readonly #sleepers = new Set<() => void>();
 
@@ -53,6 +54,7 @@ class Bench {
         this.changes.push(next.config.server.port);
       },
       onRejected: (error) => this.faults.push(error.message),
+      hasOtherChanges: () => this.hasOtherChanges,
       debounceMs: 100,
       clock,
       watchDirectory: (directory, onEvent) => {
@@ -109,6 +111,20 @@ describe('watchConfig', () => {
     bench.event('weir.yaml');
     await bench.settle();
     expect(bench.triggers).toEqual(['notice', 'signal', 'file']);
+  });
+
+  test('a signal or a notice activates the same file again where what it names has changed', async () => {
+    const bench = new Bench();
+    await bench.settle();
+    bench.hasOtherChanges = true;
+    bench.event('weir.yaml');
+    await bench.settle();
+    expect(bench.triggers).toEqual([]);
+    expect(await bench.watch.reload()).toBe('changed');
+    expect(await bench.watch.check()).toBe('changed');
+    bench.hasOtherChanges = false;
+    expect(await bench.watch.reload()).toBe('unchanged');
+    expect(bench.triggers).toEqual(['signal', 'notice']);
   });
 
   test('other files and changes of layout do nothing', async () => {

@@ -29,6 +29,11 @@ export interface WatchOptions {
    * @param current the active one, which it may return when the file has not changed
    */
   readonly load: (current: LoadedConfig) => LoadedConfig;
+  /**
+   * Whether files that the configuration names have changed, such as modules of plugins: then an equal file is activated again,
+   * on a signal and for another gateway. Never, when absent.
+   */
+  readonly hasOtherChanges?: () => boolean;
   /** Activates a new configuration. When it throws, the active one stays. */
   readonly onChange: (next: LoadedConfig, trigger: ReloadTrigger) => void | Promise<void>;
   /** Called with the reason when a file is rejected, once for the same error. Must not throw. */
@@ -112,7 +117,9 @@ class FileWatch implements ConfigWatch {
           fileIssue(this.options.file, 'was removed; the last configuration stays active'),
         ]);
       }
-      if (next === this.#current || isDeepStrictEqual(next.config, this.#current.config)) {
+      const isSame = next === this.#current || isDeepStrictEqual(next.config, this.#current.config);
+      // An event of the directory says nothing of other files.
+      if (isSame && (trigger === 'file' || !this.options.hasOtherChanges?.())) {
         this.#lastFault = null;
         return 'unchanged';
       }

@@ -55,6 +55,8 @@ export interface PreparedPlugins {
 }
 
 interface Running {
+  readonly entry: PluginEntry;
+  /** Of the entry and its module: another one needs another process. */
   readonly key: string;
   readonly host: PluginHost;
   unsubscribe: () => void;
@@ -74,6 +76,15 @@ export class PluginManager {
     return this.#active.map(({ host }) => host.status);
   }
 
+  /** Whether the module of an active plugin has changed since it was loaded, or a disabled plugin may be tried again. */
+  hasChanges(): boolean {
+    return this.#active.some(({ entry, key, host }) => {
+      if (host.state === 'disabled') return true;
+      const found = findModule(entry.module, this.options.folder);
+      return !found || keyOf(entry, found) !== key;
+    });
+  }
+
   /** Starts plugins, and waits until each is loaded or has failed. */
   async prepare(entries: readonly PluginEntry[]): Promise<PreparedPlugins> {
     const problems: PluginProblem[] = [];
@@ -88,14 +99,16 @@ export class PluginManager {
         problems.push({ index, path: ['module'], message });
         continue;
       }
-      const key = JSON.stringify([entry, found.url, found.version]);
-      const before = this.#active.find((running) => running.key === key && !kept.includes(running));
+      const key = keyOf(entry, found);
+      const before = this.#active.find(
+        (running) => running.key === key && !kept.includes(running) && running.host.state !== 'disabled',
+      );
       if (before) {
         kept.push(before);
         all.push(before);
         continue;
       }
-      const running = { key, host: this.#start(entry, found), unsubscribe: () => undefined };
+      const running = { entry, key, host: this.#start(entry, found), unsubscribe: () => undefined };
       started.push(running);
       all.push(running);
       loads.push(running.host.load().then((outcome) => void problems.push(...problemsOf(index, outcome))));
@@ -165,6 +178,10 @@ export class PluginManager {
     );
     return events.subscribe(`plugin ${host.id}`, handlers);
   }
+}
+
+function keyOf(entry: PluginEntry, { url, version }: FoundModule): string {
+  return JSON.stringify([entry, url, version]);
 }
 
 /** A plugin that gets the events of its own failures would cause more of them. */
