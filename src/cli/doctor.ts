@@ -1,10 +1,13 @@
 import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { runningGateway } from '../app/data-folder.ts';
+import type { LoadedConfig } from '../config/assemble.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { checkEmbedder } from './doctor/embedder.ts';
 import { countFindings, type Finding, messageOf, printFinding } from './doctor/finding.ts';
+import { checkGuardrailServers } from './doctor/guardrails.ts';
 import { checkEngineCommands, checkFileLimit, checkPorts, checkTls } from './doctor/machine.ts';
+import { checkPlugins } from './doctor/plugins.ts';
 import { checkProviders } from './doctor/providers.ts';
 import { checkRedis, checkStores } from './doctor/stores.ts';
 import { EXIT, type Output } from './output.ts';
@@ -29,8 +32,9 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     findings.push(finding);
     if (!json) printFinding(output, finding);
   };
-  const config = readConfig(options, report);
-  if (config) {
+  const loaded = readConfig(options, report);
+  const config = loaded?.config;
+  if (loaded && config) {
     for (const finding of await checkStores(config, env)) report(finding);
     if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));
     for (const finding of await checkEmbedder(config)) report(finding);
@@ -39,6 +43,8 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     report(checkFileLimit());
     for (const finding of await checkProviders(config, env)) report(finding);
     for (const finding of checkEngineCommands(config, env.PATH)) report(finding);
+    for (const finding of await checkPlugins(loaded, options)) report(finding);
+    for (const finding of await checkGuardrailServers(config, env)) report(finding);
   }
   const isSound = findings.every(({ level }) => level !== 'problem');
   if (json) output.out(JSON.stringify({ ok: isSound, findings }));
@@ -49,14 +55,15 @@ export async function doctor(options: DoctorOptions): Promise<number> {
 function readConfig(
   { env, cwd, file: named }: DoctorOptions,
   report: (finding: Finding) => void,
-): Config | undefined {
+): LoadedConfig | undefined {
   try {
-    const { config, file, warnings } = loadConfig({
+    const loaded = loadConfig({
       ...{ env, cwd, catalog: CONFIG_CATALOG, file: named },
     });
+    const { file, warnings } = loaded;
     report({ check: 'config', level: 'ok', message: file ?? 'no file; environment and defaults' });
     for (const warning of warnings) report({ check: 'config', level: 'warning', message: warning });
-    return config;
+    return loaded;
   } catch (error) {
     report({
       check: 'config',

@@ -16,17 +16,25 @@ interface PluginCommand {
 }
 
 /** One configured plugin, after it was loaded. */
-interface CheckedPlugin {
+export interface CheckedPlugin {
   readonly entry: PluginEntry;
   readonly enabled: boolean;
   readonly status: PluginStatus | undefined;
   readonly problems: readonly string[];
+  /** Its module was not found. */
+  readonly isMissing: boolean;
+}
+
+/** A configuration, and where its plugins are looked for. */
+export interface PluginSources extends Pick<LoadedConfig, 'config' | 'file'> {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** `weir plugins list` */
 export async function listPlugins(command: PluginCommand): Promise<void> {
   const { output, json } = command;
-  const plugins = await loadPlugins(command);
+  const plugins = await examinePlugins({ ...command, ...(await command.load()) });
   if (json) output.out(JSON.stringify(plugins.map(asJson), null, 2));
   else if (plugins.length === 0) output.out('The configuration has no plugins.');
   else {
@@ -45,7 +53,7 @@ export async function listPlugins(command: PluginCommand): Promise<void> {
 /** `weir plugins check`. @returns the exit code */
 export async function checkPlugins(command: PluginCommand): Promise<number> {
   const { output, json } = command;
-  const plugins = await loadPlugins(command);
+  const plugins = await examinePlugins({ ...command, ...(await command.load()) });
   const faulty = plugins.filter(({ problems }) => problems.length > 0);
   if (json) output.out(JSON.stringify(plugins.map(asJson), null, 2));
   else {
@@ -68,8 +76,12 @@ function asJson({ entry, enabled, status, problems }: CheckedPlugin): Readonly<R
 }
 
 /** Starts each plugin as the gateway does, and ends it again. */
-async function loadPlugins({ load, env, cwd }: PluginCommand): Promise<readonly CheckedPlugin[]> {
-  const { config, file } = await load();
+export async function examinePlugins({
+  config,
+  file,
+  env,
+  cwd,
+}: PluginSources): Promise<readonly CheckedPlugin[]> {
   const manager = new PluginManager({
     ...{ env, clock: systemClock, observer: NO_OBSERVER },
     events: { subscribe: () => () => undefined },
@@ -80,7 +92,7 @@ async function loadPlugins({ load, env, cwd }: PluginCommand): Promise<readonly 
   for (const plugin of config.plugins) {
     const entry = pluginEntry(plugin);
     if (!plugin.enabled) {
-      checked.push({ entry, enabled: false, status: undefined, problems: [] });
+      checked.push({ entry, enabled: false, status: undefined, problems: [], isMissing: false });
       continue;
     }
     const prepared = await manager.prepare([entry]);
@@ -90,7 +102,7 @@ async function loadPlugins({ load, env, cwd }: PluginCommand): Promise<readonly 
     if (problems.length === 0 && status && status.status !== 'ok') {
       problems.push(status.reason ?? 'it does not run');
     }
-    checked.push({ entry, enabled: true, status, problems });
+    checked.push({ entry, enabled: true, status, problems, isMissing: host === undefined });
     await prepared.discard();
   }
   return checked;
