@@ -1,7 +1,9 @@
 import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
+import { RegexIndex } from './rule-index.ts';
+import { profileOf } from './text-profile.ts';
 
 /** UTF-16 units of one decoded text that are read. */
-const MAX_DECODED = 65_536;
+export const MAX_DECODED = 65_536;
 /** Encoded texts in one text that are decoded. */
 const MAX_CANDIDATES = 32;
 /** An encoded text may be encoded again. */
@@ -50,61 +52,96 @@ const MORSE_LETTERS = new Map(
   }),
 );
 
+/** ROT13 and reversed text, searched in one pass. */
+const HIDDEN = new RegexIndex<'rot13' | 'reversed'>(
+  [
+    { value: 'rot13', pattern: ROT13 },
+    { value: 'reversed', pattern: REVERSED },
+  ],
+  'anywhere',
+);
+
 /**
  * Decodes what is encoded in a text: base64 (also of gzip and zlib data), base32, hexadecimal, binary and decimal codes, percent
  * and HTML escapes, ROT13, Morse code and reversed text, again where the result is encoded.
- * @returns readable texts; within bounds of number and size
+ * Decodes as much as is asked for: the caller may let other work run in between.
+ * @returns yields readable texts, and undefined after a text was searched; within bounds of number and size
  */
-export function decodedTexts(text: string): readonly string[] {
-  const found: string[] = [];
+export function* decodedTexts(text: string): Generator<string | undefined> {
+  let count = 0;
   let level: readonly string[] = [text];
   for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
     const next: string[] = [];
     for (const one of level) {
       for (const decoded of decodeOnce(one)) {
-        if (found.length >= MAX_CANDIDATES) return found;
-        found.push(decoded);
+        if (count >= MAX_CANDIDATES) return;
+        count += 1;
+        yield decoded;
         next.push(decoded);
       }
+      yield undefined;
     }
     level = next;
   }
-  return found;
 }
 
 function* decodeOnce(text: string): Generator<string> {
+  const profile = profileOf(text);
+  yield* decodeRuns(text, profile.longestRun);
+  // A byte of a text has a digit as its first sign.
+  if (profile.digits >= 12) yield* decodeNumbers(text, profile.digits);
+  const beginning = text.length > MAX_DECODED ? text.slice(0, MAX_DECODED) : text;
+  if (profile.backslashes >= 6 && ESCAPES.test(text)) {
+    yield beginning.replace(/\\u\{?([0-9a-f]{2,6})\}?/gi, (_, code: string) =>
+      character(Number.parseInt(code, 16)),
+    );
+  }
+  if (profile.ampersands >= 6 && ENTITIES.test(text)) {
+    yield beginning.replace(/&#(x?)([0-9a-f]{1,7});/gi, (_, x: string, code: string) =>
+      character(Number.parseInt(code, x === '' ? 10 : 16)),
+    );
+  }
+  if (profile.percents >= 6 && (beginning.match(PERCENT)?.length ?? 0) >= 6) {
+    yield beginning.replace(PERCENT, (code) => character(Number.parseInt(code.slice(1), 16)));
+  }
+  const hidden = new Set<'rot13' | 'reversed'>();
+  HIDDEN.search(text, (kind) => {
+    hidden.add(kind);
+    return true;
+  });
+  if (hidden.has('rot13')) yield rot13(beginning);
+  if (hidden.has('reversed')) yield [...beginning].reverse().join('');
+  if (profile.dots >= 12 || !profile.isAscii) {
+    for (const [match] of limited(text, MORSE)) yield fromMorse(match);
+  }
+}
+
+/** @param longestRun units of the longest run without a space */
+function* decodeRuns(text: string, longestRun: number): Generator<string> {
+  if (longestRun < 20) return;
   for (const [match] of limited(text, BASE64)) yield* readable(fromBase64(match));
-  for (const [match] of limited(text, BASE64_LINES)) yield* readable(fromBase64(match));
-  for (const [match] of limited(text, BASE32)) yield* readable(fromBase32(match));
+  if (longestRun >= 40) {
+    for (const [match] of limited(text, BASE64_LINES)) yield* readable(fromBase64(match));
+  }
+  if (longestRun >= 24) {
+    for (const [match] of limited(text, BASE32)) yield* readable(fromBase32(match));
+  }
+}
+
+/** @param digits in the text */
+function* decodeNumbers(text: string, digits: number): Generator<string> {
   for (const [match] of limited(text, HEX))
     yield* readable(Buffer.from(match.replace(/\\x|0x|[^0-9a-f]/gi, ''), 'hex'));
-  for (const [match] of limited(text, BINARY)) {
-    const bytes = match.match(/[01]{8}/g) ?? [];
-    yield* readable(Buffer.from(bytes.map((one) => Number.parseInt(one, 2))));
+  if (digits >= 64) {
+    for (const [match] of limited(text, BINARY)) {
+      const bytes = match.match(/[01]{8}/g) ?? [];
+      yield* readable(Buffer.from(bytes.map((one) => Number.parseInt(one, 2))));
+    }
   }
+  if (digits < 20) return;
   for (const [match] of limited(text, DECIMAL)) {
     yield* readable(Buffer.from((match.match(/\d+/g) ?? []).map(Number)));
   }
-  if (ESCAPES.test(text)) {
-    yield text
-      .slice(0, MAX_DECODED)
-      .replace(/\\u\{?([0-9a-f]{2,6})\}?/gi, (_, code: string) => character(Number.parseInt(code, 16)));
-  }
-  if (ENTITIES.test(text)) {
-    yield text
-      .slice(0, MAX_DECODED)
-      .replace(/&#(x?)([0-9a-f]{1,7});/gi, (_, x: string, code: string) =>
-        character(Number.parseInt(code, x === '' ? 10 : 16)),
-      );
-  }
-  if ((text.slice(0, MAX_DECODED).match(PERCENT)?.length ?? 0) >= 6) {
-    yield text
-      .slice(0, MAX_DECODED)
-      .replace(PERCENT, (code) => character(Number.parseInt(code.slice(1), 16)));
-  }
-  if (ROT13.test(text)) yield rot13(text.slice(0, MAX_DECODED));
-  if (REVERSED.test(text)) yield [...text.slice(0, MAX_DECODED)].reverse().join('');
-  for (const [match] of limited(text, MORSE)) yield fromMorse(match);
 }
 
 function* limited(text: string, pattern: RegExp): Generator<RegExpExecArray> {

@@ -1,12 +1,14 @@
 import type { TextRole } from '../guardrail.ts';
+import { PIECE, piecesOf } from '../text-pieces.ts';
 import { DATA_RULES } from './data-rules.ts';
 import { decodedTexts } from './decode.ts';
 import { EXTRACTION_RULES } from './extraction-rules.ts';
 import { DELIMITER_RULES, JAILBREAK_RULES } from './jailbreak-rules.ts';
-import { LANGUAGES } from './language-rules.ts';
+import { LANGUAGES, type LanguageRules } from './language-rules.ts';
 import { normalise, readingsOf } from './normalise.ts';
 import { OVERRIDE_RULES } from './override-rules.ts';
 import type { InjectionKind, InjectionRule } from './rule.ts';
+import { RegexIndex } from './rule-index.ts';
 
 /** What the rules found in one text. */
 export interface InjectionResult {
@@ -22,6 +24,8 @@ interface Match {
   readonly weight: number;
 }
 
+/** Pieces share so much: longer than any pattern. */
+export const OVERLAP = 600;
 const NONE: InjectionResult = { score: 0, counts: new Map() };
 const ENGLISH: readonly InjectionRule[] = [
   ...OVERRIDE_RULES,
@@ -29,6 +33,14 @@ const ENGLISH: readonly InjectionRule[] = [
   ...JAILBREAK_RULES,
   ...DELIMITER_RULES,
 ];
+const RULE_INDEX = new RegexIndex(
+  [...ENGLISH, ...DATA_RULES].map((rule) => ({ value: rule, pattern: rule.pattern })),
+  'words',
+);
+const LANGUAGE_INDEX = new RegexIndex(
+  LANGUAGES.map((language) => ({ value: language, pattern: language.trigger })),
+  'anywhere',
+);
 /** UTF-16 units that are read together: attacks are shorter, and signs that are further apart say nothing together. */
 const WINDOW = 900;
 /** Matches of one window that count. */
@@ -61,33 +73,74 @@ const QUOTES: Readonly<Record<string, string>> = {
 export class InjectionDetector {
   /** @param role who wrote the text: in documents and results of tools, instructions to a model are attacks themselves */
   detect(original: string, role: TextRole): InjectionResult {
+    const steps = this.steps(original, role);
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+    }
+  }
+
+  /**
+   * Detects in steps, so that other work can run in between: a text may contain a megabyte of encoded texts.
+   * @returns yields after each step the number of UTF-16 units that were read: at most `PIECE` in a text of as many
+   */
+  *steps(original: string, role: TextRole): Generator<number, InjectionResult> {
     const { text, invisible, hidden } = normalise(original);
-    const found: InjectionResult[] = [this.#read(text, role)];
+    const plain = yield* this.#readPieces(text, role);
+    let best = plain;
+    const add = (result: InjectionResult) => {
+      if (result.score > best.score) best = result;
+    };
     for (const reading of readingsOf(text)) {
-      const read = this.#read(reading.text, role);
-      if (read.score > 0.3)
-        found.push(withKind(read, reading.kind === 'hyphens' ? undefined : 'confusable', 0.1));
+      const read = yield* this.#readPieces(reading.text, role);
+      if (read.score > 0.3) add(withKind(read, reading.kind === 'hyphens' ? undefined : 'confusable', 0.1));
     }
-    if (invisible >= 3 && (found[0]?.score ?? 0) > 0.3) {
-      found.push(withKind(found[0] ?? NONE, 'invisible', 0.1));
-    }
-    if (hidden.length >= 8) {
-      found.push(withKind(this.#read(hidden, role), 'invisible', 0.6));
-    }
+    if (invisible >= 3 && plain.score > 0.3) add(withKind(plain, 'invisible', 0.1));
+    if (hidden.length >= 8) add(withKind(yield* this.#readPieces(hidden, role), 'invisible', 0.6));
     for (const decoded of decodedTexts(original)) {
-      const inner = normalise(decoded);
-      const read = this.#read(inner.text, role);
-      if (read.score > 0.3) found.push(withKind(read, 'encoded', 0.15));
+      if (decoded === undefined) {
+        // It was searched for encoded texts.
+        yield PIECE;
+        continue;
+      }
+      const read = yield* this.#readPieces(normalise(decoded).text, role);
+      if (read.score > 0.3) add(withKind(read, 'encoded', 0.15));
     }
-    return found.reduce((best, one) => (one.score > best.score ? one : best), NONE);
+    return best;
+  }
+
+  *#readPieces(text: string, role: TextRole): Generator<number, InjectionResult> {
+    if (text.length <= PIECE) {
+      const result = this.#read(text, role);
+      yield text.length;
+      return result;
+    }
+    let best = NONE;
+    for (const [start, end] of piecesOf(text, OVERLAP)) {
+      const result = this.#read(text.slice(start, end), role);
+      if (result.score > best.score) best = result;
+      yield end - start;
+    }
+    return best;
   }
 
   /** Reads one form of the text. */
   #read(text: string, role: TextRole): InjectionResult {
     const matches: Match[] = [];
-    collect(text, ENGLISH, matches);
-    if (role === 'tool') collect(text, DATA_RULES, matches);
-    for (const { trigger, rules } of LANGUAGES) if (trigger.test(text)) collect(text, rules, matches);
+    RULE_INDEX.search(
+      text,
+      (rule, at, length) => {
+        matches.push(matchOf(rule, text, at, length));
+        return false;
+      },
+      role === 'tool' ? undefined : isForAll,
+    );
+    const languages = new Set<LanguageRules>();
+    LANGUAGE_INDEX.search(text, (language) => {
+      languages.add(language);
+      return true;
+    });
+    for (const { rules } of languages) collect(text, rules, matches);
     return matches.length === 0 ? NONE : bestWindow(matches);
   }
 }
@@ -109,21 +162,29 @@ function bestWindow(matches: Match[]): InjectionResult {
   return best;
 }
 
-/** Adds the matches of rules, each weighed by how it is meant. */
+function isForAll({ onlyInData }: InjectionRule): boolean {
+  return onlyInData !== true;
+}
+
+/** Adds the matches of rules. */
 function collect(text: string, rules: readonly InjectionRule[], matches: Match[]): void {
   for (const rule of rules) {
     rule.pattern.lastIndex = 0;
     let found = rule.pattern.exec(text);
     for (; found; found = rule.pattern.exec(text)) {
-      const { index, 0: match } = found;
-      if (match.length === 0) break;
-      let weight = rule.weight;
-      const quoted = quoteAround(text, index, index + match.length);
-      if (quoted) weight *= hasMeta(text, quoted) ? 0.35 : 0.9;
-      if (rule.isOrder) weight *= orderFactor(text, index);
-      matches.push({ rule, at: index, weight });
+      if (found[0].length === 0) break;
+      matches.push(matchOf(rule, text, found.index, found[0].length));
     }
   }
+}
+
+/** Weighs a match by how it is meant. */
+function matchOf(rule: InjectionRule, text: string, at: number, length: number): Match {
+  let { weight } = rule;
+  const quoted = quoteAround(text, at, at + length);
+  if (quoted) weight *= hasMeta(text, quoted) ? 0.35 : 0.9;
+  if (rule.isOrder) weight *= orderFactor(text, at);
+  return { rule, at, weight };
 }
 
 /** Whether the text outside of a quote is about attacks, or about wording. */

@@ -1,3 +1,5 @@
+import { profileOf } from './text-profile.ts';
+
 /** A text as rules read it, and what was hidden in it. */
 export interface NormalisedText {
   /** In lower case and NFKC, without invisible characters. */
@@ -168,10 +170,15 @@ const LEET_WORD =
 const HYPHENED = /(?<=\p{L})[-\u2010\u2011](?=\p{L})/gu;
 /** Words of one kind that make a reading worth its time. */
 const FEW = 3;
+/** Separated letters that make up a word. */
+const LETTERS_IN_A_ROW = 5;
 
 /** @returns other readings of a normalised text, those that differ */
 export function readingsOf(text: string): readonly Reading[] {
   const readings: Reading[] = [];
+  const { isAscii, separated, leetSigns, hyphens } = profileOf(text);
+  // Plain prose has none.
+  if (isAscii && separated < LETTERS_IN_A_ROW && leetSigns < FEW && hyphens < FEW) return readings;
   const folded = foldConfusables(text);
   if (folded !== text) readings.push({ text: folded, kind: 'confusable' });
   const spaced = joinSpaced(folded);
