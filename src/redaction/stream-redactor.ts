@@ -1,4 +1,6 @@
 import { MAX_PRIVATE_KEY } from './detectors/secrets.ts';
+import type { Finding } from './kinds.ts';
+import { isBetweenWords, QuietText } from './quiet-text.ts';
 import type { Redacted, Redactor } from './redactor.ts';
 import { countsOf } from './redactor.ts';
 
@@ -18,6 +20,9 @@ const OPEN_IBAN = /(?:^|[^\p{L}\p{N}])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}
 /** Words that stand for `@` and `.` in an address. */
 const SPELLED = ['at', 'dot', '(at)', '(dot)', '[at]', '[dot]', '{at}', '{dot}', '<at>', '<dot>'];
 
+const NONE: Redacted['counts'] = new Map();
+const NOTHING_YET: Redacted = { text: '', counts: NONE };
+
 /**
  * Redacts a text that arrives in pieces. The result is that of the whole text, wherever it was split: pieces are held back
  * until no finding can extend beyond their end, usually for one word.
@@ -27,8 +32,11 @@ export class StreamRedactor {
   #buffer = '';
   /** Length of the context in `#buffer`. */
   #sent = 0;
+  readonly #quiet: QuietText | undefined;
 
-  constructor(private readonly redactor: Redactor) {}
+  constructor(private readonly redactor: Redactor) {
+    this.#quiet = redactor.finder.hasNames ? undefined : new QuietText();
+  }
 
   /** UTF-16 units that are held back. */
   get held(): number {
@@ -37,8 +45,13 @@ export class StreamRedactor {
 
   /** @returns what can be sent on */
   push(piece: string): Redacted {
+    const from = this.#buffer.length;
     this.#buffer += piece;
-    return this.#take(this.#cut());
+    const quiet = this.#quiet;
+    if (!quiet) return this.#take(this.#cut());
+    quiet.read(this.#buffer, from);
+    const isQuiet = quiet.sinceSign >= this.#buffer.length && this.held < MAX_HELD;
+    return isQuiet ? this.#takeQuiet() : this.#take(this.#cut());
   }
 
   /** @returns the rest; the stream may continue, as another text */
@@ -46,20 +59,32 @@ export class StreamRedactor {
     const rest = this.#take(this.#buffer.length);
     this.#buffer = '';
     this.#sent = 0;
+    this.#quiet?.reset();
     return rest;
+  }
+
+  /** Sends words on without a search: there is no sign of a finding, in the context either. */
+  #takeQuiet(): Redacted {
+    const buffer = this.#buffer;
+    for (let index = buffer.length - 3; index > this.#sent; index -= 1) {
+      if (!isSpace(buffer, index - 1) || isSpace(buffer, index) || !isBetweenWords(buffer, index)) continue;
+      return { text: this.#advance(index), counts: NONE };
+    }
+    return NOTHING_YET;
   }
 
   /** @param cut index in the buffer; a finding that extends to it moves it before that finding */
   #take(cut: number): Redacted {
-    if (cut <= this.#sent) return { text: '', counts: new Map() };
+    if (cut <= this.#sent) return NOTHING_YET;
     const isAll = cut === this.#buffer.length;
     const found = this.redactor.finder.find(this.#buffer);
-    if (found.length === 0) return { text: this.#advance(cut), counts: new Map() };
+    if (found.length === 0) return { text: this.#advance(cut), counts: NONE };
     const findings = found
       .filter(({ end }) => end > this.#sent)
       .map((finding) => ({ ...finding, start: Math.max(finding.start, this.#sent) }));
     const crossing = findings.find(({ start, end }) => start < cut && end > cut);
-    const end = crossing ? (isAll || crossing.start === this.#sent ? crossing.end : crossing.start) : cut;
+    const end = crossing ? this.#endOf(crossing, isAll) : cut;
+    if (end <= this.#sent) return NOTHING_YET;
     const within = findings.filter((finding) => finding.end <= end);
     const shifted = within.map((finding) => ({
       ...finding,
@@ -70,11 +95,21 @@ export class StreamRedactor {
     return { text, counts: countsOf(within) };
   }
 
+  /** @returns where to cut instead of within a finding */
+  #endOf({ start, end }: Finding, isAll: boolean): number {
+    if (isAll) return end;
+    if (start > this.#sent) return start;
+    // What follows it without a space may belong to it.
+    const isOver = end < this.#buffer.length && isSpace(this.#buffer, end);
+    return isOver || this.held > MAX_HELD ? end : this.#sent;
+  }
+
   /** Keeps as much as context as decides what a finding is. @returns what was held back up to an index */
   #advance(end: number): string {
     const text = this.#buffer.slice(this.#sent, end);
-    const from = Math.max(0, end - CONTEXT);
-    this.#buffer = this.#buffer.slice(from);
+    // Cutting the context off costs a copy: it is done for several words at once.
+    const from = end > 2 * CONTEXT ? end - CONTEXT : 0;
+    if (from > 0) this.#buffer = this.#buffer.slice(from);
     this.#sent = end - from;
     return text;
   }

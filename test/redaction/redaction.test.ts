@@ -161,10 +161,38 @@ const line = fc.constantFrom(
   'GB29 NWBK',
   'Jane Doe',
 );
+/** Words of prose, and what makes a finding of the words around it. */
+const prose = fc
+  .array(
+    fc.constantFrom(
+      ...'The weir holds the river back, so that the mill has water in summer; Who is there? No "one" does!'.split(
+        ' ',
+      ),
+      ...'jo at example dot com bearer password token: = - -- / . + ( ) : [at] <dot> de GB29 12 4111 1111'.split(
+        ' ',
+      ),
+      ...[
+        'attend',
+        'dots',
+        'AT',
+        'Dot',
+        'a',
+        'it',
+        'é',
+        '\u200b',
+        '&#64;',
+        '%40',
+        'jo@example.com',
+        'correct-horse-battery',
+      ],
+    ),
+    { minLength: 1, maxLength: 30 },
+  )
+  .map((words) => words.join(' '));
 const splitText = fc
   .tuple(
-    fc.array(line, { minLength: 1, maxLength: 6 }),
-    fc.constantFrom(' ', '\n', '. '),
+    fc.array(fc.oneof(line, prose), { minLength: 1, maxLength: 6 }),
+    fc.constantFrom(' ', '\n', '. ', '', '  '),
     fc.array(fc.nat(), { maxLength: 60 }),
   )
   .map(([lines, between, cuts]) => pieces(lines.join(between), cuts));
@@ -172,13 +200,16 @@ const splitText = fc
 describe('streams', () => {
   const named = new Redactor(new SensitiveFinder({ names: ['Jane Doe'] }), replacerOf('placeholder'));
 
-  test('are redacted as the whole text is, wherever they are split', () => {
+  test.each([
+    ['with names', named],
+    ['without names', redactor],
+  ])('are redacted as the whole text is, wherever they are split: %s', (_, one) => {
     fc.assert(
       fc.property(splitText, (split) => {
-        const stream = new StreamRedactor(named);
+        const stream = new StreamRedactor(one);
         const parts = split.map((piece) => stream.push(piece));
         const all = [...parts, stream.end()];
-        const whole = named.redact(split.join(''));
+        const whole = one.redact(split.join(''));
         expect(all.map(({ text }) => text).join('')).toBe(whole.text);
         const counted = all
           .flatMap(({ counts }) => [...counts.values()])

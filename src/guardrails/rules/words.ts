@@ -1,5 +1,7 @@
 import { foldWord } from '../injection/normalise.ts';
 import type { Span, SpanFinder } from './spans.ts';
+import { Tokens } from './tokens.ts';
+import { WordBeginnings } from './word-beginnings.ts';
 
 /** Words of a list, and the name of the rule that has them. */
 export interface WordList {
@@ -7,9 +9,6 @@ export interface WordList {
   readonly words: readonly string[];
 }
 
-/** A word as people write it, also with signs in the place of letters, and with invisible characters within. */
-const TOKEN =
-  /[\p{L}\p{N}@$](?:[\p{L}\p{N}\p{M}@$!*|_'’\u00ad\u200b-\u200f\u2060\ufeff-]{0,62}[\p{L}\p{N}\p{M}@$])?/gu;
 const SUFFIXES = ['s', 'es', 'ed', 'er', 'ers', 'ing', 'ings', 'n', 'en', 'e', 'd', 'ly'];
 /** UTF-16 units at the end of a text in which the last words are. */
 const MAX_TAIL = 600;
@@ -29,16 +28,16 @@ export class WordFinder implements SpanFinder {
   /** By their first word, the longest first. */
   readonly #entries = new Map<string, Entry[]>();
   #longest = 1;
-  /** First letters of all entries; signs are read as letters. */
-  readonly #initials = new Set<string>();
+  readonly #beginnings = new WordBeginnings();
 
   constructor(lists: readonly WordList[]) {
     for (const { kind, words } of lists) {
       for (const phrase of words) {
-        const parts = [...phrase.matchAll(TOKEN)].map(([token]) => foldWord(token));
+        const tokens = new Tokens(phrase);
+        const parts = Array.from({ length: tokens.length }, (_, index) => foldWord(tokens.at(index)));
         const [first] = parts;
         if (first === undefined) continue;
-        this.#initials.add(first.charAt(0));
+        this.#beginnings.add(first);
         this.#longest = Math.max(this.#longest, parts.length);
         const known = this.#entries.get(first);
         if (known) known.push({ kind, words: parts });
@@ -49,15 +48,14 @@ export class WordFinder implements SpanFinder {
   }
 
   find(text: string): readonly Span[] {
-    const tokens = [...text.matchAll(TOKEN)];
+    const tokens = new Tokens(text);
     const spans: Span[] = [];
     for (let index = 0; index < tokens.length; index += 1) {
-      const found = this.#at(tokens, index) ?? this.#spelled(tokens, index, text);
+      const found = this.#at(tokens, index) ?? this.#spelled(tokens, index);
       if (!found) continue;
-      const [first, last] = [tokens[index], tokens[index + found.count - 1]];
-      if (!first || !last) continue;
-      spans.push({ kind: found.kind, start: first.index, end: last.index + last[0].length });
-      index += found.count - 1;
+      const last = index + found.count - 1;
+      spans.push({ kind: found.kind, start: tokens.startOf(index), end: tokens.endOf(last) });
+      index = last;
     }
     return spans;
   }
@@ -65,23 +63,22 @@ export class WordFinder implements SpanFinder {
   /** The last words may belong to a phrase, and the last one may go on. */
   holdFrom(text: string): number {
     const tail = Math.max(0, text.length - MAX_TAIL);
-    const tokens = [...text.slice(tail).matchAll(TOKEN)];
+    const tokens = new Tokens(tail === 0 ? text : text.slice(tail));
     let first = tokens.length - this.#longest;
-    while (first > 0 && isLetter(tokens[first - 1]?.[0] ?? '')) first -= 1;
-    const token = tokens[Math.max(0, first)];
-    if (!token) return text.length;
+    while (first > 0 && tokens.isLetter(first - 1)) first -= 1;
+    if (tokens.length === 0) return text.length;
+    const start = tail + tokens.startOf(Math.max(0, first));
     // A token may be the end of one that began before the tail.
-    return first < 0 ? Math.min(tail, tail + token.index) : tail + token.index;
+    return first < 0 ? Math.min(tail, start) : start;
   }
 
-  #at(tokens: readonly RegExpExecArray[], index: number): { kind: string; count: number } | undefined {
-    const initial = tokens[index]?.[0].charAt(0).toLowerCase() ?? '';
-    // Letters and signs that are folded may be any letter.
-    if (initial >= 'a' && initial <= 'z' && !this.#initials.has(initial)) return undefined;
-    for (const first of variantsOf(tokens[index]?.[0] ?? '')) {
+  #at(tokens: Tokens, index: number): { kind: string; count: number } | undefined {
+    if (!this.#beginnings.mayBegin(tokens.source, tokens.startOf(index), tokens.endOf(index)))
+      return undefined;
+    for (const first of variantsOf(tokens.at(index))) {
       for (const { kind, words } of this.#entries.get(first) ?? []) {
         const matches = words.every(
-          (word, offset) => offset === 0 || variantsOf(tokens[index + offset]?.[0] ?? '').includes(word),
+          (word, offset) => offset === 0 || variantsOf(tokens.at(index + offset)).includes(word),
         );
         if (matches) return { kind, count: words.length };
       }
@@ -90,20 +87,14 @@ export class WordFinder implements SpanFinder {
   }
 
   /** Letters that are separated by spaces or signs. */
-  #spelled(
-    tokens: readonly RegExpExecArray[],
-    index: number,
-    text: string,
-  ): { kind: string; count: number } | undefined {
-    if (!isLetter(tokens[index]?.[0] ?? '') || isLetter(tokens[index - 1]?.[0] ?? '')) return undefined;
+  #spelled(tokens: Tokens, index: number): { kind: string; count: number } | undefined {
+    if (!tokens.isLetter(index) || tokens.isLetter(index - 1)) return undefined;
     let joined = '';
     let count = 0;
-    while (count < MAX_LETTERS) {
-      const token = tokens[index + count];
-      if (!token || !isLetter(token[0])) break;
-      const before = tokens[index + count - 1];
-      if (count > 0 && before && text.slice(before.index + before[0].length, token.index).length > 3) break;
-      joined += token[0];
+    while (count < MAX_LETTERS && tokens.isLetter(index + count)) {
+      const at = index + count;
+      if (count > 0 && tokens.startOf(at) - tokens.endOf(at - 1) > 3) break;
+      joined += tokens.at(at);
       count += 1;
     }
     if (count < 3) return undefined;
@@ -112,10 +103,6 @@ export class WordFinder implements SpanFinder {
       .find(({ words }) => words.length === 1);
     return entry && { kind: entry.kind, count };
   }
-}
-
-function isLetter(token: string): boolean {
-  return token.length === 1;
 }
 
 const LEET: Readonly<Record<string, string>> = {
