@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { Pseudonyms } from '../../redaction/pseudonyms.ts';
 import { checkText } from '../check-text.ts';
 import type { CheckContext, CheckedText } from '../guardrail.ts';
@@ -23,6 +23,20 @@ const input = (text: string, more: Partial<CheckedText> = {}): CheckedText => ({
 const redacted = async (text: string, more?: Partial<CheckedText>) =>
   (await checkText(checker, input(text, more), context)).text;
 
+/** A text with all that can be decoded from it, again and again. */
+function decodedAll(text: string, depth = 0): string {
+  if (depth > 3) return text;
+  const runs = text.replace(/\n/g, '').match(/[\w+/=-]{16,}/g) ?? [];
+  const decoded = runs.flatMap((run) => {
+    const bytes = Buffer.from(run, 'base64');
+    const all = [bytes.toString(), Buffer.from(run, 'hex').toString()];
+    if (bytes[0] === 0x1f) all.push(gunzipSync(bytes).toString());
+    if (bytes[0] === 0x78) all.push(inflateSync(bytes).toString());
+    return all;
+  });
+  return [text, ...decoded.map((one) => (one === text ? one : decodedAll(one, depth + 1)))].join('\n');
+}
+
 describe('personal data that is hidden', () => {
   test('in base64, and gzip in base64, is found in requests', async () => {
     const encoded = Buffer.from(`mail ${EMAIL}, please`).toString('base64');
@@ -39,8 +53,58 @@ describe('personal data that is hidden', () => {
     const data = Buffer.from(Array.from({ length: 300 }, (_, index) => (index * 97) % 256)).toString(
       'base64',
     );
-    const bomb = gzipSync(Buffer.alloc(20_000_000, 'a')).toString('base64').slice(0, 40_000);
-    for (const text of [data, bomb, `image ${data}`]) expect(await redacted(text)).toBe(text);
+    for (const text of [data, `image ${data}`]) expect(await redacted(text)).toBe(text);
+  });
+
+  test('in more compressed data than is read is a failure, so that the policy decides', async () => {
+    const bomb = gzipSync(Buffer.alloc(20_000_000, 'a')).toString('base64');
+    const half = gzipSync(`${'a'.repeat(600_000)}`).toString('base64');
+    for (const text of [bomb, bomb.slice(0, 20_000), `${half} ${half}`]) {
+      await expect(redacted(text)).rejects.toThrow('larger than 1000000 bytes');
+    }
+    expect(await redacted(half)).toBe(half);
+  });
+
+  test.each([
+    ['base64', Buffer.from(`mail ${EMAIL}, please`).toString('base64')],
+    ['base64 for URLs', Buffer.from(`ÿÿÿ>>> mail ${EMAIL}, please`).toString('base64url')],
+    [
+      'base64 in lines',
+      Buffer.from(`${'To whom it may concern. '.repeat(4)}${EMAIL} is here.`)
+        .toString('base64')
+        .replace(/.{60}/g, '$&\n'),
+    ],
+    ['base64 of base64', Buffer.from(Buffer.from(`mail ${EMAIL}`).toString('base64')).toString('base64')],
+    ['hexadecimal digits', Buffer.from(`mail ${EMAIL}`).toString('hex')],
+    ['gzip', gzipSync(`mail ${EMAIL}`).toString('base64')],
+    ['zlib', deflateSync(`mail ${EMAIL}`).toString('base64')],
+    [
+      'a word after hundreds of long words',
+      `${'internationalisation '.repeat(500)}${Buffer.from(EMAIL).toString('base64')}`,
+    ],
+  ])('in %s is found in requests, responses and streams, wherever they are split', async (_, encoded) => {
+    const whole = await redacted(`see ${encoded} now`);
+    expect(decodedAll(whole)).not.toContain(EMAIL);
+    const response: Partial<CheckedText> = { stage: 'output', direction: 'output', role: 'assistant' };
+    expect(await redacted(`see ${encoded} now`, response)).toBe(whole);
+    for (const size of [1, 7, 1_000]) {
+      const stream = checker.stream({ ...input(''), ...response }, context);
+      const pieces = `see ${encoded} now`.match(new RegExp(`[\\s\\S]{1,${size}}`, 'g')) ?? [];
+      const sent = pieces.map((piece) => stream.push(piece).text).join('') + stream.end().text;
+      expect(sent).toBe(whole);
+    }
+  });
+
+  test('in base64 comes back to the client where it is pseudonymised', async () => {
+    const own = { ...context, pseudonyms: new Pseudonyms() };
+    const pseudonymiser = new PiiChecker({ action: 'pseudonymise' }, 'secret');
+    const encoded = Buffer.from(`mail ${EMAIL}, please`).toString('base64');
+    const sent = await pseudonymiser.check(input(encoded), own);
+    expect(Buffer.from(sent.text, 'base64').toString()).toBe('mail [EMAIL_1], please');
+    const response = { ...input(sent.text), stage: 'output', direction: 'output' } as const;
+    expect((await pseudonymiser.check(response, own)).text).toBe(encoded);
+    const stream = pseudonymiser.stream(response, own);
+    expect([...sent.text].map((one) => stream.push(one).text).join('') + stream.end().text).toBe(encoded);
   });
 
   test.each([
