@@ -1,5 +1,5 @@
 import { MAX_PRIVATE_KEY } from './detectors/secrets.ts';
-import type { Finding } from './kinds.ts';
+import type { Finding, SensitiveKind } from './kinds.ts';
 import { isBetweenWords, QuietText } from './quiet-text.ts';
 import type { Redacted, Redactor } from './redactor.ts';
 import { countsOf } from './redactor.ts';
@@ -20,7 +20,7 @@ const OPEN_IBAN = /(?:^|[^\p{L}\p{N}])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}
 /** Words that stand for `@` and `.` in an address. */
 const SPELLED = ['at', 'dot', '(at)', '(dot)', '[at]', '[dot]', '{at}', '{dot}', '<at>', '<dot>'];
 
-const NONE: Redacted['counts'] = new Map();
+const NONE: ReadonlyMap<SensitiveKind, number> = new Map<SensitiveKind, number>();
 const NOTHING_YET: Redacted = { text: '', counts: NONE };
 
 /**
