@@ -33,7 +33,9 @@ export function canonicalText({ sentences }: QuestionForm): string {
       const parts = segments.map(({ marker, tokens }) =>
         [
           marker,
-          ...tokens.map(({ forms, text }) => forms[0]?.replace(/^~|^(?:code|quoted|symbol) /, '') ?? text),
+          ...tokens.map(
+            ({ forms, text }) => forms[0]?.replace(/^~|^(?:code|quoted|symbol) |\*$/g, '') ?? text,
+          ),
         ].join(' '),
       );
       return [INTENT_WORDS[intent] ?? intent.toLowerCase(), ...parts]

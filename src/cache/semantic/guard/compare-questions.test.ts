@@ -14,6 +14,9 @@ const MATCHES: readonly (readonly [string, string])[] = [
   ['Is 5km far?', 'Is 5 kilometres far?'],
   ['Show the first ٣ rows.', 'Show the first 3 rows.'],
   ['What are flights from Paris to Rome?', 'What are flights to Rome from Paris?'],
+  ["How do I delete a user's files?", 'How do I remove the files of a user?'],
+  ['What are the benefits of sleep?', 'What are the advantages of sleep?'],
+  ["Where is James' car?", "Where is James's car?"],
   ['Comment annuler mon abonnement ?', 'Comment est-ce que je peux annuler mon abonnement ?'],
 ];
 
@@ -29,6 +32,12 @@ const REJECTED: readonly (readonly [GuardReason, string, string])[] = [
   ['negation', 'Why can I log in?', "Why can't I log in?"],
   ['quantifier', 'Do all birds fly?', 'Do some birds fly?'],
   ['quantifier', 'Who has few friends?', 'Who has a few friends?'],
+  ['quantifier', "How do I delete a user's files?", "How do I delete the users' file?"],
+  ['quantifier', "How do I delete a user's files?", "How do I delete a user's file?"],
+  ['quantifier', "Where is my brother's car?", "Where is my brothers' car?"],
+  ['quantifier', "How do I delete a customer's data?", 'How do I delete customer data?'],
+  ['quantifier', 'How do I delete the old file?', 'How do I delete the old files?'],
+  ['quantifier', 'How do I cancel my order?', 'How do I cancel my orders?'],
   ['comparative', 'Is Paris bigger than London?', 'Is Paris older than London?'],
   ['antonym', 'How do I increase my blood pressure?', 'How do I lower my blood pressure?'],
   ['antonym', 'How do I install the driver?', 'How do I uninstall the driver?'],

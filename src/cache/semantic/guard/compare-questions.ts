@@ -1,5 +1,6 @@
 import { type FormSegment, type FormSentence, type FormToken, questionForm } from './question-form.ts';
 import { isAntonym } from './synonyms.ts';
+import { PLURAL } from './word-forms.ts';
 
 /** Why two questions may not share a response. */
 export type GuardReason =
@@ -107,14 +108,21 @@ function explain({ onlyOne, onlyOther }: Difference): GuardVerdict {
   if (has((token) => token.kind === 'symbol')) return rejected('code', detail);
   if (has(matching(NEGATIONS))) return rejected('negation', detail);
   if (has(matching(QUANTIFIERS))) return rejected('quantifier', detail);
-  const isOpposite = onlyOne.some((a) =>
-    onlyOther.some((b) => a.forms.some((x) => b.forms.some((y) => isAntonym(x, y)))),
-  );
-  if (isOpposite) return rejected('antonym', detail);
+  const someForms = (test: (x: string, y: string) => boolean) =>
+    onlyOne.some((a) =>
+      onlyOther.some((b) => a.forms.some((x) => b.forms.some((y) => test(singular(x), singular(y))))),
+    );
+  if (someForms(isAntonym)) return rejected('antonym', detail);
   if (has((token) => token.casing === 'name' || token.kind === 'name')) return rejected('name', detail);
+  // One file or several, of one user or of all.
+  if (has(({ text }) => text === "'s") || someForms((x, y) => x === y)) return rejected('quantifier', detail);
   if (has(({ kind: of, text }) => of === 'word' && COMPARATIVES.test(text)))
     return rejected('comparative', detail);
   return rejected('words', detail);
+}
+
+function singular(form: string): string {
+  return form.endsWith(PLURAL) ? form.slice(0, -PLURAL.length) : form;
 }
 
 function textOf(tokens: readonly FormToken[]): string {

@@ -59,6 +59,11 @@ const DROPPED: ReadonlySet<string> = new Set(
 const BE: ReadonlySet<string> = new Set('is are am was were be being been get gets got'.split(' '));
 const OWNERS: ReadonlySet<string> = new Set('my your our'.split(' '));
 
+/** What follows, up to the end of its part, are certain things: `the file` is not `the files`. */
+const DEFINITE: ReadonlySet<string> = new Set("the my your our his her their its 's".split(' '));
+/** Another thing follows. */
+const INDEFINITE: ReadonlySet<string> = new Set('a an and or , any some'.split(' '));
+
 /** Markers of segments, each with the one that stands for it. */
 const MARKERS: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -159,26 +164,31 @@ function formOf(intent: string, words: readonly string[], scanned: ScannedText):
   const segments: { marker: string; tokens: FormToken[] }[] = [{ marker: '', tokens: [] }];
   let isPast = false;
   let followsBe = false;
-  let followsThe = false;
+  let isDefinite = false;
+  let isOne = false;
   let followsNumber = false;
-  for (const word of ordered) {
+  for (const [place, word] of ordered.entries()) {
     if (BE.has(word)) followsBe = true;
     if (word === 'was' || word === 'were' || word === 'did') {
       isPast = true;
       continue;
     }
     const isHour = word === 'am' && followsNumber;
-    const isDefinite = followsThe;
-    followsThe = word === 'the';
-    if ((DROPPED.has(word) && !isHour) || (dropsOwners && OWNERS.has(word))) continue;
+    const ownsAsOne = word === "'s" && isOne;
+    if (DEFINITE.has(word)) isDefinite = true;
+    else if (INDEFINITE.has(word)) isDefinite = false;
+    if (DEFINITE.has(word) || INDEFINITE.has(word)) isOne = word === 'a' || word === 'an';
+    if ((DROPPED.has(word) && !isHour && !ownsAsOne) || (dropsOwners && OWNERS.has(word))) continue;
     const marker = MARKERS.get(word);
     if (marker !== undefined) {
       segments.push({ marker, tokens: [] });
       followsNumber = false;
+      isDefinite = false;
+      isOne = false;
       continue;
     }
-    // `the war` is not `the wars`.
-    const keepsNumber = intent === 'SAY' || isDefinite;
+    // `the war` is not `the wars`, nor `a user's files` those of users.
+    const keepsNumber = intent === 'SAY' || isDefinite || ordered[place + 1] === "'s";
     const { token, verb } = tokenOf(word, scanned, followsNumber, keepsNumber);
     followsNumber = token.kind === 'number';
     const isPassive = verb !== undefined && verb !== 'past' && followsBe;
@@ -219,7 +229,9 @@ function genitives(words: readonly string[]): readonly string[] {
     if (owner.length === 0) continue;
     // `a radius of 5` is `radius 5`, but `15 percent of 200` is not `percent 200`.
     const isValue = /^\d/.test(owner[0] ?? '') && head.at(-1) !== 'percent';
-    text = [...before, ...(isValue ? [...head, ...owner] : [...owner, ...head]), ...text.slice(until)];
+    const isOne = /^an?$/.test(text[at + 1] ?? '') && !isValue;
+    const owned = isOne ? ['a', ...owner, "'s", ...head] : [...owner, ...head];
+    text = [...before, ...(isValue ? [...head, ...owner] : owned), ...text.slice(until)];
   }
   return text;
 }

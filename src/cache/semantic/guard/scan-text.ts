@@ -38,7 +38,8 @@ const TOKEN = new RegExp(
     '(?<stamp>\\d{4}-\\d{2}-\\d{2}|\\d{1,2}[/.]\\d{1,2}[/.]\\d{2,4}|\\d{1,2}:\\d{2}(?::\\d{2})?|\\d+(?:\\.\\d+){2,})',
     '(?<number>(?:(?<![\\p{L}\\p{N})\\]] ?)[-+](?=\\d))?\\d+(?:,\\d{3})*(?:\\.\\d+)?)(?<suffix>[\\p{L}]+(?![\\p{N}]))?',
     '(?<identifier>[A-Za-z_][\\w]*(?:(?:\\.|::|->)[A-Za-z_]\\w*)+|[A-Za-z0-9]*_\\w*|[A-Za-z]+\\d\\w*)',
-    "(?<word>[\\p{L}\\p{M}]+(?:['’][\\p{L}\\p{M}]+)*)",
+    // With the apostrophe of a plural that owns something.
+    "(?<word>[\\p{L}\\p{M}]+(?:['’][\\p{L}\\p{M}]+)*(?:(?<=s)'(?=\\s+\\p{L}))?)",
     '(?<operator>(?<=[\\d)])!(?!!)|!(?==))',
     '(?<end>[.!?;\\n。！？]+)',
     '(?<comma>[,、:，]+)',
@@ -103,7 +104,7 @@ export function scanText(text: string): ScannedText | undefined {
       else keep('name', whole);
     } else if (groups.word !== undefined) {
       followsName = isCapitalised(whole) && !wasStart;
-      if (wasStart) starts.add(whole.toLowerCase());
+      if (wasStart) starts.add(withoutPossessive(whole.toLowerCase()));
       pushWord(whole, { out, keep, names, isShouted, wasStart, wasName });
     } else if (groups.operator !== undefined) keep('symbol', whole);
     else if (groups.end !== undefined) {
@@ -151,17 +152,21 @@ function pushWord(word: string, { out, keep, names, isShouted, wasStart, wasName
     names.add(lower);
   } else if (/^.\P{Lu}*$/u.test(word)) {
     if (!wasStart && word.length > 1) {
-      names.add(lower.replace(/'s$/, ''));
+      names.add(withoutPossessive(lower));
       if (AMBIGUOUS.has(lower)) {
         keep('name', word);
         return;
       }
     }
     out.push(lower);
-  } else if (BRANDS.test(lower) || /'s$/.test(lower)) {
-    names.add(lower.replace(/'s$/, ''));
+  } else if (BRANDS.test(lower) || /'s?$/.test(lower)) {
+    names.add(withoutPossessive(lower));
     out.push(lower);
   } else keep('name', word);
+}
+
+function withoutPossessive(word: string): string {
+  return word.replace(/'s?$/, '');
 }
 
 function isCapitalised(word: string): boolean {

@@ -69,10 +69,16 @@ function spelling(word: string): string {
  */
 export function wordForms(written: string, keepsNumber: boolean): WordForms {
   const word = spelling(written);
-  const { bases, verb } = keepsNumber && isPlural(word) ? { bases: [word] } : basesOf(word);
+  const { bases, verb } = basesOf(word);
+  const canonical = bases.map(canonicalOf);
+  const plural = isPlural(word) ? canonical.map((base) => `${base}${PLURAL}`) : [];
   // A name in the other text is compared as it is written.
-  return { forms: [...new Set([...bases.map(canonicalOf), word])], verb };
+  const forms = keepsNumber && plural.length > 0 ? [...plural, word] : [...canonical, ...plural, word];
+  return { forms: [...new Set(forms)], verb };
 }
+
+/** After the base form of a plural. */
+export const PLURAL = '*';
 
 /** Names with another common form. Others have neither synonyms nor a plural: `Adams` is not `Adam`. */
 const NAME_FORMS: ReadonlyMap<string, string> = new Map([
