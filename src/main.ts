@@ -44,15 +44,17 @@ async function command() {
 interface ServeFlags {
   readonly host?: string;
   readonly port?: string;
+  readonly workers?: string;
   readonly config?: string;
 }
 
 /** The environment with what the command line says instead. */
-function withFlags({ host, port }: ServeFlags): Readonly<Record<string, string | undefined>> {
+function withFlags({ host, port, workers }: ServeFlags): Readonly<Record<string, string | undefined>> {
   return {
     ...env,
     ...(host === undefined ? {} : { SERVER_HOST: host }),
     ...(port === undefined ? {} : { SERVER_PORT: port }),
+    ...(workers === undefined ? {} : { SERVER_WORKERS: workers }),
   };
 }
 
@@ -75,10 +77,19 @@ function commands(setExit: (code: number) => void): Command {
     .description('run the gateway (until SIGTERM or Ctrl-C)')
     .option('--host <address>', 'the address to listen on, instead of SERVER_HOST or server.host')
     .option('--port <number>', 'the port of the API, instead of SERVER_PORT or server.port')
+    .option('--workers <number>', 'processes that serve inference, or auto: one for each core')
     .option('--config <file>', 'the configuration file, instead of WEIR_CONFIG or ./weir.yaml')
     .action(async (flags: ServeFlags) => {
       const { serve } = await import('./cli/serve.ts');
       setExit(await serve({ env: withFlags(flags), cwd, file: flags.config, output, version }));
+    });
+  program
+    .command('reload')
+    .description('let the running gateway read its configuration again, and replace its workers')
+    .option('--config <file>', 'the configuration file, instead of WEIR_CONFIG or ./weir.yaml')
+    .action(async ({ config: file }: ServeFlags) => {
+      const { reloadCommand } = await import('./cli/reload.ts');
+      reloadCommand((await loader())(file).config, output);
     });
   program
     .command('doctor')

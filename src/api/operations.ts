@@ -19,7 +19,7 @@ export const healthResponse = z
     health: z
       .enum(['healthy', 'degraded', 'unhealthy'])
       .describe(
-        '`unhealthy`: not ready, or no model is available; `degraded`: the local disk rejects writes, or some models are unavailable.',
+        '`unhealthy`: not ready, or no model is available; `degraded`: the local disk rejects writes, some models are unavailable, or some workers are not ready.',
       ),
     version: z.string(),
     uptime_seconds: z.number().int(),
@@ -65,6 +65,17 @@ export const healthResponse = z
       .optional()
       .describe('Whether each model has an available target. Only with `platform:read`.'),
     model_count: z.number().int().optional(),
+    workers: z
+      .object({
+        configured: z.number().int(),
+        ready: z
+          .number()
+          .int()
+          .describe('Fewer than `configured` while one starts, or ends again and again.'),
+        restarts: z.number().int().describe('Unexpected ends since the start.'),
+      })
+      .optional()
+      .describe('Only with `weir serve --workers`, and for callers with the permission `platform:read`.'),
     losses: z
       .object({
         traces: z.number().int().describe('Spans.'),
@@ -109,11 +120,11 @@ function condition({ id: provider, profile }: Provider, { states, clock, snapsho
 
 type Details = Pick<
   z.infer<typeof healthResponse>,
-  'providers' | 'plugins' | 'models' | 'model_count' | 'requests_in_flight' | 'losses'
+  'providers' | 'plugins' | 'models' | 'model_count' | 'requests_in_flight' | 'workers' | 'losses'
 >;
 
 /** For operators: names of providers and models, and how busy the gateway is. */
-function details(services: ApiServices, metrics: Metrics): Details {
+async function details(services: ApiServices, metrics: Metrics): Promise<Details> {
   const { directory, providers: all } = services.snapshot();
   const providers = all.map((provider) => ({
     id: provider.id,
@@ -127,11 +138,12 @@ function details(services: ApiServices, metrics: Metrics): Details {
     return [id, route ? isAvailable(route, services, down) : !down.has(ownedBy)] as const;
   });
   return {
-    requests_in_flight: services.lifecycle.active,
+    requests_in_flight: services.lifecycle.active + ((await services.workers?.inFlight()) ?? 0),
     providers,
     ...pluginDetails(services),
     models: Object.fromEntries(models),
     model_count: listed.length,
+    ...(services.workers && { workers: services.workers.status() }),
     losses: metrics.readLosses(),
   };
 }
@@ -171,6 +183,8 @@ function healthOf(services: ApiServices, state: string): z.infer<typeof healthRe
   const routes = directory.routes();
   const available = routes.filter((route) => isAvailable(route, services, down)).length;
   if (routes.length > 0 && available === 0) return 'unhealthy';
+  const workers = services.workers?.status();
+  if (workers && workers.ready < workers.configured) return workers.ready === 0 ? 'unhealthy' : 'degraded';
   return state === 'degraded' || available < routes.length || down.size > 0 ? 'degraded' : 'healthy';
 }
 
@@ -212,7 +226,7 @@ export function addOperationsRoutes(
   const policy = { body: NO_BODY, ignoresAddressLimits: true, servedWhileDraining: true };
   const health: RoutePolicy<undefined> = { ...policy, access: ANYONE };
   const detailed = { ...policy, access: services.callers.anyoneOr('platform:read') };
-  router.route('GET', '/health', detailed, (httpContext, operator) => {
+  router.route('GET', '/health', detailed, async (httpContext, operator) => {
     const status = state();
     const body: z.infer<typeof healthResponse> = {
       status: status === 'ready' ? 'ok' : status,
@@ -220,7 +234,7 @@ export function addOperationsRoutes(
       version: options.version,
       uptime_seconds: Math.floor(services.clock.wallTime() / 1000) - services.startedAtSeconds,
       // Strangers learn neither the names of providers nor how busy the gateway is.
-      ...(operator ? details(services, options.metrics) : {}),
+      ...(operator ? await details(services, options.metrics) : {}),
     };
     return json(httpContext, status === 'ready' ? 200 : 503, body);
   });

@@ -56,6 +56,13 @@ export interface ApiSnapshot extends InferenceSnapshot {
 }
 
 /** The services that API handlers use; built once, in `src/app/services.ts`. */
+/** The processes that serve inference for this one. */
+export interface WorkerProcesses {
+  readonly status: () => { readonly configured: number; readonly ready: number; readonly restarts: number };
+  /** Inference requests in flight. */
+  readonly inFlight: () => Promise<number>;
+}
+
 export interface ApiServices {
   readonly clock: Clock;
   /** Unix time. */
@@ -82,6 +89,8 @@ export interface ApiServices {
   readonly tracer: RequestTracer;
   /** The state of each configured plugin. */
   readonly plugins: () => readonly PluginStatus[];
+  /** The processes that serve inference; undefined where this one does. */
+  readonly workers: WorkerProcesses | undefined;
   /** Records the requests of tenants that ask for it. */
   readonly auditor: RequestAuditor;
   /** Appends to audit trails what has no transaction of its own. */

@@ -114,6 +114,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       run: () => usage.save(),
     },
     {
+      name: 'take over the usage of ended workers',
+      byParent: true,
+      everyMs: 10_000,
+      impact: 'it stays on the local disk and is retried',
+      run: () => usage.recover(),
+    },
+    {
       // Ahead of its first request, but not at once: it keeps the process busy for 0.1 s, and health checks come first.
       name: 'load the inference API',
       everyMs: 1_000,
@@ -134,6 +141,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     },
     {
       name: 'schedule engines',
+      byParent: true,
       everyMs: 250,
       impact: 'engines are neither started nor stopped',
       run: () => engines.tick(),
@@ -158,6 +166,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     },
     {
       name: 'delete expired sessions, sign-in attempts and counters',
+      byParent: true,
       everyMs: HOUR_MS,
       impact: 'they take up space until the next run; expired sessions are not accepted',
       run: async () => {
@@ -176,12 +185,14 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     {
       // Often, because they may hold secrets, though sealed.
       name: 'delete expired responses of idempotency keys',
+      byParent: true,
       everyMs: 10 * 60_000,
       impact: 'they take up space until the next run; they are not replayed',
       run: () => stores.idempotency.deleteExpired(),
     },
     {
       name: 'delete data whose retention has passed',
+      byParent: true,
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
@@ -218,12 +229,14 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     },
     {
       name: 'measure local files',
+      byParent: true,
       everyMs: 10_000,
       impact: 'the metrics of their size are out of date',
       run: () => storageSizes.measure(),
     },
     {
       name: 'read GPUs',
+      byParent: true,
       everyMs: 1_000,
       impact: 'the metrics of GPUs disappear',
       run: () => gpus.tick(),
@@ -237,6 +250,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     ...durableEvents.jobs,
     {
       name: 'report the heads of audit trails',
+      byParent: true,
       everyMs: MINUTE_MS,
       impact: 'logs and metrics do not prove the latest entries',
       run: () => auditAnchors.run(),

@@ -7,6 +7,7 @@ import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
 import { DatabaseSetupError } from '../storage/sql/postgres-setup-error.ts';
 import type { QueryObserver } from '../storage/sql/query-observer.ts';
+import { type RemoteSql, RemoteSqliteServer } from '../storage/sql/remote-server.ts';
 import { SqliteServer } from '../storage/sql/sqlite-server.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 
@@ -120,6 +121,7 @@ function observerOf(
  * @param onConnectionLost called when a server closes an idle connection
  * @param writes learns of writes to SQLite files that the disk rejects
  * @param onQuery receives the time of each statement
+ * @param remote the process that has the SQLite files of a server open, where that is not this one
  * @throws DatabaseSetupError when the certificate authority is not readable
  */
 export function databaseServers(
@@ -127,22 +129,27 @@ export function databaseServers(
   onConnectionLost: (error: unknown) => void,
   writes?: WriteHealth,
   onQuery?: StorageObserver,
+  remote?: (server: string) => RemoteSql,
 ): Map<string, DatabaseServer> {
   const { storage } = config;
   const { database_ca: ca } = storage;
   if (ca !== null) readAuthority(ca, 'storage.database_ca');
-  const open = (url: string, replicaUrl?: string | null): DatabaseServer =>
+  const openSqlite = (id: string, url: string) =>
+    remote
+      ? new RemoteSqliteServer(remote(id))
+      : new SqliteServer(sqliteFolder(url), writes, observerOf('sqlite', onQuery));
+  const open = (id: string, url: string, replicaUrl?: string | null): DatabaseServer =>
     isSqlite(url)
-      ? new SqliteServer(sqliteFolder(url), writes, observerOf('sqlite', onQuery))
+      ? openSqlite(id, url)
       : new PostgresServer({
           url: withAuthority(url, ca),
           replicaUrl: replicaUrl ? withAuthority(replicaUrl, ca) : undefined,
           onIdleError: onConnectionLost,
           onQuery: observerOf('postgres', onQuery),
         });
-  const servers = new Map([['', open(storage.database_url, storage.replica_url)]]);
+  const servers = new Map([['', open('', storage.database_url, storage.replica_url)]]);
   for (const { id, database_url, replica_url } of storage.servers) {
-    servers.set(id, open(database_url, replica_url));
+    servers.set(id, open(id, database_url, replica_url));
   }
   return servers;
 }

@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import { clientErrorOf } from '../api/client-error.ts';
-import { metricsResponse } from '../api/operations.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
-import type { HttpResponse } from '../core/http.ts';
 import { ReportInterval } from '../core/report-interval.ts';
 import { EventBus } from '../events/event-bus.ts';
 import { clientOrigin } from '../http/client-address.ts';
@@ -18,6 +16,7 @@ import { EventLoopDelay, threadCpuMs } from '../observability/event-loop-delay.t
 import { HttpHandles } from '../observability/http-handles.ts';
 import type { Log } from '../observability/log.ts';
 import { Metrics } from '../observability/metrics.ts';
+import type { MetricsFormat } from '../observability/openmetrics.ts';
 import { readProcessLimits, readProcessStats } from '../observability/process-stats.ts';
 import { Rates } from '../observability/rates.ts';
 import { Lifecycle } from '../pipeline/lifecycle.ts';
@@ -29,16 +28,16 @@ import { Experiments } from '../routing/experiments/experiments.ts';
 import { createRoutingState, type RoutingState } from '../routing/router.ts';
 import { type AuditLoss, AuditQueue } from '../tenancy/audit-queue.ts';
 import { ConfigItems } from '../tenancy/config-items.ts';
-import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { AuditAnchors } from './audit-anchors.ts';
-import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
+import { backgroundJobs, CHECK_EVERY_MS, type JobParts, publishPendingChanges } from './background-jobs.ts';
 import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
 import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
 import { configOperations, EffectiveConfig } from './config-overlay.ts';
+import { Gateway } from './constructed-gateway.ts';
 import { DataRetention } from './data-retention.ts';
 import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts';
 import { createDurableEvents } from './durable-events.ts';
@@ -62,13 +61,17 @@ import { createRequestLog } from './request-log.ts';
 import { addRoutes } from './routes.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
-import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
+import { buildSnapshot, type SnapshotOptions } from './snapshot.ts';
 import { StorageSizes } from './storage-sizes.ts';
 import { openStores } from './stores.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import { testProvider } from './test-provider.ts';
 import { createTracing } from './tracing.ts';
 import { createUsage } from './usage.ts';
+import type { WorkerStatus } from './workers/worker-pool.ts';
+import type { WorkerSide } from './workers/worker-side.ts';
+
+export { Gateway };
 
 /** Engine loads that are older are not used for routing. */
 const LOADS_STALE_MS = 10_000;
@@ -83,26 +86,17 @@ export interface GatewayOptions {
   /** Absent where the log is not written to files. */
   readonly logKeeper?: LogKeeper | undefined;
   readonly version: string;
+  /** Set in a worker: its parent serves what is not inference, and has the databases open. */
+  readonly worker?: WorkerSide | undefined;
+  /** Set in the parent of workers. */
+  readonly pool?: PoolView | undefined;
 }
 
-/** The parts of a gateway that its methods use. */
-interface Parts {
-  readonly events: EventBus;
-  readonly lifecycle: Lifecycle;
-  readonly metrics: Metrics;
-  readonly active: ActiveSnapshot;
-  readonly router: HttpRouter;
-  readonly createdAdminKey: CreatedKey | undefined;
-  readonly jobs: JobRunner;
-  readonly monitor: TargetMonitor;
-  readonly servers: ServerMonitor;
-  readonly background: readonly Job[];
-  readonly changes: ChangeChannel | undefined;
-  readonly publishPending: () => Promise<void>;
-  /** Activates another file and environment, with the overlay. */
-  readonly applyBase: (loaded: LoadedConfig) => Promise<void>;
-  readonly hasPluginChanges: () => boolean;
-  readonly close: () => Promise<void>;
+/** What a parent needs of its workers. */
+export interface PoolView {
+  readonly status: WorkerStatus;
+  inFlight(): Promise<number>;
+  metrics(own: string, format: MetricsFormat): Promise<string>;
 }
 
 /**
@@ -111,7 +105,7 @@ interface Parts {
  * @throws Error when a store cannot be opened
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { env, loaded, clock, log, logKeeper, version } = options;
+  const { env, loaded, clock, log, logKeeper, version, worker, pool } = options;
   const active = new ActiveSnapshot(loaded.config);
   const config = () => active.config;
 
@@ -147,7 +141,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Stores, and the channel on which gateways notify each other of changes.
   const changes = await openChangeChannel(loaded.config, events);
   const stores = await openStores({
-    ...{ config, env, clock, events, publishEvents: true },
+    ...{ config, env, clock, events, publishEvents: !worker, remote: worker?.remote },
+    processes: 1 + (worker?.start.count ?? pool?.status.configured ?? 0),
     publishChange: (tenant) => changes?.publish('access', tenant),
     connectTimeoutMs: loaded.config.storage.connect_timeout,
     onQuery: (backend, operation, seconds) =>
@@ -165,7 +160,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const prices = () => active.current.prices;
   const cache = new CacheParts({ clock, metrics, events, box: stores.cacheBox });
   const usage = await createUsage({
-    ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices },
+    ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices, worker },
     onPromptCache: (use) => cache.promptCacheUsed(use),
     modelLimits: () => active.current.directory.routes().flatMap(({ limits }) => limits ?? []),
   });
@@ -177,7 +172,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const engineManager = createEngineManager({
     ...{ env, clock, events, states: routing.states },
     writes: stores.writes,
-    ledgerFile: join(dataFolder(loaded.config), 'engines.json'),
+    ledgerFile: join(
+      dataFolder(loaded.config),
+      worker ? `engines-${worker.start.number}.json` : 'engines.json',
+    ),
   });
   const engines = engineManager.pool;
   const replays = await createReplayStore({
@@ -206,6 +204,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const services = createServices({
     tracer,
     auditQueue,
+    isWorker: worker !== undefined,
+    workers: pool && { status: () => pool.status, inFlight: () => pool.inFlight() },
     plugins: () => plugins.status(),
     ...{ clock, log, metrics, activity, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines, replays: replays.store, rejected: usage.rejected },
@@ -261,6 +261,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     describeModels(metrics, next);
     log.logger.level = next.log.level;
     previous?.close();
+    if (worker) return;
     // It is active whatever becomes of the record, which the next change or start makes up for.
     await configAudit.record(next).catch((error: unknown) => {
       const impact = 'the audit trail lacks a change of the configuration until the next one';
@@ -327,6 +328,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
+  if (pool) metrics.mergeWith = (own, format) => pool.metrics(own, format);
   const dataRetention = new DataRetention({
     ...perTenant,
     retentionOf: stores.retentionOf,
@@ -359,10 +361,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
+    ...{ stores, usage, live: services.live, loadInferenceApi },
+    refreshConfig: () => effective.refresh(),
     applyBase: (next) => effective.rebase(next),
     hasPluginChanges: () => plugins.hasChanges(),
     jobs: new JobRunner(events),
-    background: backgroundJobs({
+    background: jobsOf(worker !== undefined, {
       ...{
         stores,
         durableEvents,
@@ -386,7 +390,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
       refreshConfig: () => effective.refresh(),
     }),
-    publishPending: () => publishPendingChanges(stores),
+    publishPending: async () => {
+      if (!worker) await publishPendingChanges(stores);
+    },
     close: async () => {
       await durableEvents.close();
       await engines.close();
@@ -406,91 +412,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
 }
 
+/** A worker leaves to its parent what concerns the machine or the databases. */
+function jobsOf(isWorker: boolean, parts: JobParts): readonly Job[] {
+  return backgroundJobs(parts).filter(({ byParent }) => !isWorker || byParent !== true);
+}
+
 /** Loads its module only with Redis. */
 async function openChangeChannel(config: Config, events: EventBus): Promise<ChangeChannel | undefined> {
   if (config.storage.redis_url === null) return undefined;
   const { createChangeChannel } = await import('./change-channel.ts');
   return createChangeChannel(config, randomIds('gw_')(), events);
-}
-
-/** A gateway that is constructed and not yet listening. */
-export class Gateway {
-  constructor(private readonly parts: Parts) {}
-
-  get events(): EventBus {
-    return this.parts.events;
-  }
-
-  get lifecycle(): Lifecycle {
-    return this.parts.lifecycle;
-  }
-
-  get router(): HttpRouter {
-    return this.parts.router;
-  }
-
-  /** Watches the servers that carry this gateway's requests. */
-  get servers(): ServerMonitor {
-    return this.parts.servers;
-  }
-
-  get config(): Config {
-    return this.parts.active.config;
-  }
-
-  get snapshot(): GatewaySnapshot {
-    return this.parts.active.current;
-  }
-
-  /** The admin key that was created because none existed; to be shown once. */
-  get createdAdminKey(): CreatedKey | undefined {
-    return this.parts.createdAdminKey;
-  }
-
-  /** Notifies other gateways of changes; undefined without Redis. */
-  get changes(): ChangeChannel | undefined {
-    return this.parts.changes;
-  }
-
-  /** Starts the background jobs, and to receive notices of changes. */
-  startBackground(): void {
-    const { events, jobs, background, publishPending, changes } = this.parts;
-    changes?.listen().catch((error: unknown) => events.emit('change_channel.lost', { error }));
-    publishPending().catch((error: unknown) => {
-      const impact = 'other replicas miss some tenant changes until the next start';
-      events.emit('job.failed', { job: 'publish pending tenant changes', impact, error });
-    });
-    jobs.start(background);
-  }
-
-  /** Asks every provider for its models. */
-  discoverModels(): Promise<void> {
-    return this.parts.monitor.discoverModels();
-  }
-
-  /** Whether the module of a plugin has changed, so that the same configuration has another effect. */
-  hasPluginChanges(): boolean {
-    return this.parts.hasPluginChanges();
-  }
-
-  /**
-   * Activates a new configuration. Requests in flight keep the old one.
-   * @param onActive called when it is active, before providers list their models
-   */
-  async apply(loaded: LoadedConfig, onActive?: () => void): Promise<void> {
-    await this.parts.applyBase(loaded);
-    onActive?.();
-    await this.discoverModels();
-  }
-
-  /** @param accept the scraper's header `Accept`; null for none */
-  metricsPage(accept: string | null = null): Promise<HttpResponse> {
-    return metricsResponse(this.parts.metrics, accept);
-  }
-
-  /** Stops jobs and engines, writes what is pending, and closes the databases. Requests must have ended. */
-  async close(): Promise<void> {
-    this.parts.jobs.stop();
-    await this.parts.close();
-  }
 }

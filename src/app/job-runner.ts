@@ -8,6 +8,8 @@ export interface Job {
   readonly everyMs: number;
   /** The effect of a failure until a later run succeeds; for the log. */
   readonly impact: string;
+  /** Whether workers leave it to their parent: it concerns the machine or the databases. */
+  readonly byParent?: boolean;
   /** May return a promise. */
   run(): unknown;
 }

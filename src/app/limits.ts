@@ -28,6 +28,8 @@ export interface LimitParts {
   heartbeat(): Promise<void>;
   /** Saves quotas and budgets to the database. */
   save(): Promise<void>;
+  /** Releases the concurrency slots of a gateway that was killed, before their leases expire. */
+  releaseSlotsOf(boot: string): Promise<void>;
 }
 
 /** How long the start waits for Redis. After that, limits are counted locally until Redis is reachable. */
@@ -43,6 +45,7 @@ export async function createLimits(options: LimitOptions): Promise<LimitParts> {
     return {
       store,
       heartbeat: async () => undefined,
+      releaseSlotsOf: async () => undefined,
       save: () => store.saveChanged((counts) => counters.save(counts, true)),
     };
   }
@@ -50,6 +53,7 @@ export async function createLimits(options: LimitOptions): Promise<LimitParts> {
   return {
     store,
     heartbeat: () => store.heartbeat(),
+    releaseSlotsOf: (killed) => store.releaseSlotsOf(killed),
     // Every replica saves, and none has seen every request: the largest number is the most exact.
     save: () => store.saveChanged((counts) => counters.save(counts, false)),
   };

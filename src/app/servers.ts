@@ -4,6 +4,7 @@ import { refusalBody } from '../http/error-body.ts';
 import { httpResponse } from '../http/response.ts';
 import type { Logger } from '../observability/log.ts';
 import { openFilesLimit } from '../observability/process-stats.ts';
+import { listenSockets } from '../platform/socket-listener.ts';
 import type { HttpServer } from '../server/http-server.ts';
 import { startHttpServer } from '../server/http1-server.ts';
 import type { LoadedCredentials, TlsReloader as Reloader } from '../server/tls-files.ts';
@@ -23,18 +24,30 @@ export class ServerStartError extends Error {
   override readonly name = 'ServerStartError';
 }
 
+/** How workers and their parent share the port. */
+export interface SharedPort {
+  /** Of the API, instead of `server.port`. */
+  readonly port: number;
+  /** Serves what workers do not. */
+  readonly forward: (request: HttpRequest) => Promise<HttpResponse>;
+  readonly isServedHere: (target: string) => boolean;
+}
+
 /**
  * Starts to listen: the API on its port, and the metrics on theirs. Requests that arrive before the gateway is constructed
  * wait for it.
  * @param gateway resolves when the gateway is constructed
+ * @param shared set in a worker, which has no port for metrics
  * @throws ServerStartError when the API's port is taken or not permitted, or the files of `server.tls` are not usable
  */
 export async function startServers(
   config: Config,
   gateway: Promise<Gateway>,
   logger: Logger,
+  shared?: SharedPort,
 ): Promise<Servers> {
-  const { host, port, metrics_port, tls: paths } = config.server;
+  const { host, tls: paths } = config.server;
+  const port = shared?.port ?? config.server.port;
   const initialLimits = serverLimits(config, openFilesLimit());
   const listening: HttpServer[] = [];
   let current: Gateway | undefined;
@@ -59,7 +72,7 @@ export async function startServers(
     tls?: LoadedCredentials,
   ) => {
     const server = startHttpServer({
-      ...{ host, port: at, tls, onError, rejectMalformed, handle },
+      ...{ host, port: at, shared: shared !== undefined, tls, onError, rejectMalformed, handle },
       limits: () => current?.snapshot.serverLimits ?? initialLimits,
       isProxy: (address) => current?.snapshot.isProxy?.(address) ?? false,
       onLimit: (limit) => current?.servers.limitReached(limit),
@@ -72,30 +85,95 @@ export async function startServers(
   try {
     api = listen(
       port,
-      (request) =>
-        current?.router.handle(request) ??
-        healthAtStart(request) ??
-        gateway.then(({ router }) => router.handle(request)),
+      (request) => {
+        if (shared && !shared.isServedHere(request.target)) return shared.forward(request);
+        return (
+          current?.router.handle(request) ??
+          healthAtStart(request) ??
+          gateway.then(({ router }) => router.handle(request))
+        );
+      },
       certificate?.credentials,
     );
   } catch (error) {
     throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
   }
   const servers = { api, certificate: certificate?.reloadInto(api) };
-  if (metrics_port === null) return { ...servers, metrics: undefined };
+  if (shared) return { ...servers, metrics: undefined };
+  const metrics = listenForMetrics(config, gateway, logger, (at, handle) => listen(at, handle));
+  return { ...servers, metrics };
+}
+
+/** @returns undefined without a port for metrics, and where it is taken */
+function listenForMetrics(
+  config: Config,
+  gateway: Promise<Gateway>,
+  logger: Logger,
+  listen: (port: number, handle: Parameters<typeof startHttpServer>[0]['handle']) => HttpServer,
+): HttpServer | undefined {
+  const { host, metrics_port } = config.server;
+  if (metrics_port === null) return undefined;
   try {
-    const metrics = listen(metrics_port, (request) =>
+    return listen(metrics_port, (request) =>
       request.target.split('?')[0] === '/metrics'
         ? gateway.then((constructed) => constructed.metricsPage(request.headers.get('accept')))
         : httpResponse(404, 'This port serves only /metrics.\n', { 'content-type': 'text/plain' }),
     );
-    return { ...servers, metrics };
   } catch (error) {
     // Not fatal: a Prometheus on the same machine often has this port.
     logger.warn(
       `${portProblem(host, metrics_port, error, 'METRICS_PORT')} Metrics are at /metrics of the API's port, with the admin key.`,
     );
-    return { ...servers, metrics: undefined };
+    return undefined;
+  }
+}
+
+/** Where the parent of workers listens. */
+export interface ParentServers {
+  /** For the workers. */
+  readonly internal: HttpServer;
+  readonly metrics: HttpServer | undefined;
+}
+
+/**
+ * Starts to listen for workers, at a Unix socket, and for scrapers.
+ * @param handle serves what workers forward
+ */
+export function startParentServers(
+  config: Config,
+  gateway: Promise<Gateway>,
+  logger: Logger,
+  socket: string,
+  handle: (request: HttpRequest) => Promise<HttpResponse>,
+): ParentServers {
+  const onError = (error: unknown) => logger.error({ err: error }, 'HTTP server failed');
+  const common = {
+    ...{ host: config.server.host, onError, isProxy: () => true },
+    rejectMalformed: (status: number, message: string) =>
+      httpResponse(status, refusalBody(status, message), { 'content-type': 'application/json' }),
+  };
+  const internal = startHttpServer({
+    ...{ ...common, port: 0, unix: socket },
+    handle,
+  });
+  const metrics = listenForMetrics(config, gateway, logger, (port, handle) =>
+    startHttpServer({ ...common, port, handle }),
+  );
+  return { internal, metrics };
+}
+
+/**
+ * Whether the API's port is free: each process that shares a port can listen on it, also one of another Weir.
+ * @returns the port that is free, for 0
+ * @throws ServerStartError when it is taken or not permitted
+ */
+export function checkPort({ server: { host, port } }: Config): number {
+  try {
+    const listener = listenSockets({ host, port, accept: () => new Uint8Array(0) });
+    listener.stop();
+    return listener.port;
+  } catch (error) {
+    throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
   }
 }
 

@@ -52,6 +52,9 @@ export interface ServiceParts {
   /** Undefined where no usage is kept. */
   readonly rejected: RejectedRequests | undefined;
   readonly plugins: ApiServices['plugins'];
+  readonly workers: ApiServices['workers'];
+  /** Its parent relays operations, and records them. */
+  readonly isWorker: boolean;
   readonly auditQueue: AuditQueue;
 }
 
@@ -106,8 +109,9 @@ export function createServices(parts: ServiceParts): ApiServices {
     live: new LiveFeed(),
     tracer: parts.tracer,
     plugins: parts.plugins,
+    workers: parts.workers,
     auditor: new RequestAuditor(parts.auditQueue, stores.sources),
-    auditQueue: parts.auditQueue,
+    auditQueue: parts.isWorker ? { record: async () => undefined } : parts.auditQueue,
     recorder,
     credentials: new CredentialThrottle(clock, events),
     clientOf: (httpContext) =>

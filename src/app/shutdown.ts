@@ -6,12 +6,16 @@ import type { Servers } from './servers.ts';
 /** How long the last bytes of responses may take to reach slow clients. */
 const FLUSH_MS = 2_000;
 
-/** Drains requests for at most `server.drain_timeout`, then ends the rest, closes the sockets and the gateway. */
+/**
+ * Drains requests for at most `server.drain_timeout`, then ends the rest, closes the sockets and the gateway.
+ * @param onDrained called when no request is in flight, before the gateway closes
+ */
 export async function shutDown(
   gateway: Gateway,
   { api, metrics, certificate }: Servers,
   clock: Clock,
   logger: Logger,
+  onDrained: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   const { lifecycle } = gateway;
   certificate?.close();
@@ -31,6 +35,7 @@ export async function shutDown(
   await Promise.race([api.drain(), clock.sleep(FLUSH_MS)]);
   api.close();
   metrics?.close();
+  await onDrained();
   await gateway.close();
   logger.info('stopped');
 }

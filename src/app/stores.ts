@@ -12,6 +12,7 @@ import { type ControlDatabase, openControlDatabase } from '../storage/sql/contro
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
+import type { RemoteSql } from '../storage/sql/remote-server.ts';
 import { type Placement, TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import { WriteHealth } from '../storage/write-health.ts';
@@ -89,6 +90,10 @@ export interface StoreOptions {
   readonly publishChange?: ((tenant: string) => void) | undefined;
   /** Receives the time of each statement. */
   readonly onQuery?: StorageObserver;
+  /** Processes of this machine that share `storage.max_connections`; 1 when absent. */
+  readonly processes?: number | undefined;
+  /** The process that has the SQLite files of a server open, where that is not this one. */
+  readonly remote?: ((server: string) => RemoteSql) | undefined;
   /** Called when databases of tenants are missing. A gateway throws the error: it must not start without their data. */
   readonly onMissing: (error: DatabaseMissingError) => void;
 }
@@ -113,6 +118,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     (error) => events.emit('database.connection_lost', { error }),
     writes,
     options.onQuery,
+    options.remote,
   );
   const main = servers.get('');
   if (!main) throw new Error('no default database server');
@@ -158,7 +164,10 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     const databases = new TenantDatabases({
       servers: all,
       placementOf,
-      maxConnections: config.storage.max_connections - usageConnections(config),
+      maxConnections: Math.max(
+        1,
+        Math.floor((config.storage.max_connections - usageConnections(config)) / (options.processes ?? 1)),
+      ),
     });
     const refreshed = (tenant: string) => {
       options.publishChange?.(tenant);

@@ -12,7 +12,7 @@ import { JournalFiles, type JournalProcess, readJournalFile } from '../metering/
 import type { PriceContext, Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
-import { UsageJournal } from '../metering/usage-journal.ts';
+import { type SegmentWriter, UsageJournal } from '../metering/usage-journal.ts';
 import { UsageThread } from '../metering/usage-thread.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
@@ -20,6 +20,7 @@ import { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import { type PromptCacheUse, UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
+import type { PeriodCountUpdate } from '../storage/sql/store-period-counts.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { readBatches } from '../storage/usage-batch.ts';
 import { journalFolder, usageServers } from './database-servers.ts';
@@ -40,6 +41,13 @@ export interface UsageOptions {
   readonly onPromptCache: (use: PromptCacheUse) => void;
   /** Limits of models, of the active configuration. */
   readonly modelLimits: () => readonly SubjectLimits[];
+  /** Set in a worker: its parent takes over the files of processes that have ended. */
+  readonly worker?: { readonly usage: UsageStore } | undefined;
+}
+
+/** Stores usage and counters. */
+export interface UsageStore extends SegmentWriter {
+  saveCounts(update: PeriodCountUpdate): Promise<void>;
 }
 
 /** Metering: limits before a request, usage and cost after it. */
@@ -59,34 +67,41 @@ export interface UsageParts {
   readonly reconciler: UsageReconciler;
   readonly limitGauges: LimitGauges;
   deleteOld(): Promise<void>;
+  /** Takes over the usage of processes that have ended since the start. */
+  recover(): void;
+  /** Releases the concurrency slots of a process that was killed, before their leases expire. */
+  releaseSlotsOf(boot: string): Promise<void>;
+  /** Identifies this process among those that share the limit store. */
+  readonly boot: string;
+  /** Stores the usage of other processes. */
+  readonly store: UsageStore;
   close(): Promise<void>;
 }
 
 export async function createUsage(options: UsageOptions): Promise<UsageParts> {
-  const { config, stores, clock, events, metrics, tokenizer, prices } = options;
+  const { config, stores, clock, events, metrics, tokenizer, prices, worker } = options;
   const usage = new SqlUsageStore(stores.databases);
   // Identifies this process in the ids of its events and the names of its files.
   const boot = randomBytes(8).toString('hex');
   const folder = journalFolder(config);
   const isAlive = (owner: JournalProcess) =>
     owner.boot === boot || (owner.pid !== process.pid && isRunning(owner.pid));
-  const lost = recoverInFlight(folder, isAlive);
-  if (lost > 0) events.emit('usage.recovered', { count: lost });
+  const recoverRequests = () => {
+    const lost = recoverInFlight(folder, isAlive);
+    if (lost > 0) events.emit('usage.recovered', { count: lost });
+  };
+  if (!worker) recoverRequests();
   const records = new InFlightRecords(folder, { pid: process.pid, boot }, stores.writes);
-  const writer = new UsageThread({
-    settings: { servers: usageServers(config) },
-    placementOf: (tenant) => stores.placementOf({ tenant }),
-    onFailure: (placement, error) => stores.databases.writeFailed(placement, error),
-  });
-  stores.databases.onDrop((placement) => writer.forget(placement));
+  const writer = worker?.usage ?? usageThread(config, stores);
   const files = new JournalFiles(folder, process.pid, boot, isRunning);
-  const leftovers = files.leftovers();
+  const leftovers = worker ? [] : files.leftovers();
   const journal = new UsageJournal({
     files,
     writer,
     events,
     health: stores.writes,
     now: () => clock.now(),
+    leftovers,
   });
   const counters = new PeriodCounters(
     stores.control,
@@ -151,6 +166,12 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     },
     heartbeat: () => limits.heartbeat(),
     deleteOld: () => counters.deleteOld(),
+    recover: () => {
+      recoverRequests();
+      journal.adopt(files.leftovers());
+    },
+    releaseSlotsOf: (other) => limits.releaseSlotsOf(other),
+    ...{ boot, store: writer },
     close: async () => {
       // Through the journal's thread, which `close` ends.
       await limits.save();
@@ -160,6 +181,17 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
       await store.close();
     },
   };
+}
+
+/** The thread that stores usage in the databases of this process. */
+function usageThread(config: Config, { placementOf, databases }: Stores): UsageThread {
+  const thread = new UsageThread({
+    settings: { servers: usageServers(config) },
+    placementOf: (tenant) => placementOf({ tenant }),
+    onFailure: (placement, error) => databases.writeFailed(placement, error),
+  });
+  databases.onDrop((placement) => thread.forget(placement));
+  return thread;
 }
 
 /** How long the start waits for counters to be restored; after that, they are restored while requests are served. */

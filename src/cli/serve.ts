@@ -5,6 +5,8 @@ import { createGateway, type Gateway, type GatewayOptions } from '../app/gateway
 import { LogKeeper, openLogFiles } from '../app/log-files.ts';
 import { ServerStartError, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
+import { WORKER_VARIABLE } from '../app/workers/protocol.ts';
+import { NoRedisError, WorkersNotPossibleError } from '../app/workers/worker-errors.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
 import { configWithoutFile, hasConfigFile } from '../config/without-file.ts';
 import { systemClock } from '../core/clock.ts';
@@ -34,23 +36,33 @@ export async function serve(options: ServeOptions): Promise<number> {
   const source = { env, cwd, file, catalog: CONFIG_CATALOG };
   // The YAML parser is for those who have a file.
   const read = hasConfigFile(source) ? (await import('../config/load.ts')).loadConfig : configWithoutFile;
-  const load = (current?: LoadedConfig) => read(source, current);
+  const loadWith = (variables: ServeOptions['env'], current?: LoadedConfig) =>
+    read({ ...source, env: variables }, current);
+  const load = (current?: LoadedConfig) => loadWith(env, current);
   const loaded = load();
   const { level, format, files: settings } = loaded.config.log;
   const terminal = process.stdout.isTTY === true;
+  const usedFormat = format === 'auto' ? (terminal ? 'text' : 'json') : format;
   const wallTime = () => systemClock.wallTime();
   const files =
     settings === null ? undefined : openLogFiles(loaded.config, settings, wallTime, () => log.logger);
   const log = createLog({
     level,
-    format: format === 'auto' ? (terminal ? 'text' : 'json') : format,
+    format: usedFormat,
     colour: output.colour,
     wallTime,
     files,
+    worker: env[WORKER_VARIABLE] ? Number(env[WORKER_VARIABLE]) : undefined,
   });
   const logKeeper = files && settings ? new LogKeeper(files, loaded.config, settings, wallTime) : undefined;
   try {
-    await run(options, loaded, load, { log, logKeeper });
+    if (env[WORKER_VARIABLE]) {
+      surviveDefects(log.logger);
+      const { serveWorker } = await import('./serve-worker.ts');
+      await serveWorker({ env, loaded, log, logKeeper, version: options.version }, load);
+    } else if (loaded.config.server.workers !== null) {
+      await runWorkers(options, loaded, loadWith, { log, logKeeper }, usedFormat);
+    } else await run(options, loaded, load, { log, logKeeper });
   } finally {
     await log.flush();
     await files?.close();
@@ -66,14 +78,7 @@ async function run(
 ): Promise<void> {
   const { logger } = log;
   const { file } = loaded;
-  for (const warning of loaded.warnings) logger.warn(warning);
-  surviveDefects(logger);
-  const usesProxy = env.HTTPS_PROXY || env.https_proxy || env.HTTP_PROXY || env.http_proxy;
-  if (usesProxy && env.BUN_CONFIG_MAX_HTTP_REQUESTS === undefined) {
-    logger.warn(
-      'BUN_CONFIG_MAX_HTTP_REQUESTS is not set: at most 256 requests through the HTTP proxy run at once. Start Weir with the `weir` command, which sets it.',
-    );
-  }
+  begin(env, loaded, logger);
   const { config } = loaded;
   const startedAt = new Date(systemClock.wallTime()).toISOString();
   // The order matters: a start that cannot have the folder or the port changes nothing, and stops no engine.
@@ -103,6 +108,40 @@ async function run(
   folders.release();
 }
 
+/** Runs the gateway with workers. */
+async function runWorkers(
+  options: ServeOptions,
+  loaded: LoadedConfig,
+  load: (env: ServeOptions['env'], current?: LoadedConfig) => LoadedConfig,
+  { log, logKeeper }: Pick<GatewayOptions, 'log' | 'logKeeper'>,
+  format: 'json' | 'text',
+): Promise<void> {
+  const { env, version, output, onReady } = options;
+  const { serveWorkers, workerCount } = await import('./serve-workers.ts');
+  begin(env, loaded, log.logger);
+  const startedAt = new Date(systemClock.wallTime()).toISOString();
+  const folders = await explained(lockDataFolders(loaded.config, startedAt));
+  const count = workerCount(loaded.config.server.workers ?? 'auto');
+  const stop = () => stopSignal(log);
+  await explained(
+    serveWorkers({
+      ...{ count, format, folders, load, log, logKeeper, env, version, output, onReady, stopSignal: stop },
+    }),
+  );
+  folders.release();
+}
+
+function begin(env: ServeOptions['env'], loaded: LoadedConfig, logger: Log['logger']): void {
+  for (const warning of loaded.warnings) logger.warn(warning);
+  surviveDefects(logger);
+  const usesProxy = env.HTTPS_PROXY || env.https_proxy || env.HTTP_PROXY || env.http_proxy;
+  if (usesProxy && env.BUN_CONFIG_MAX_HTTP_REQUESTS === undefined) {
+    logger.warn(
+      'BUN_CONFIG_MAX_HTTP_REQUESTS is not set: at most 256 requests through the HTTP proxy run at once. Start Weir with the `weir` command, which sets it.',
+    );
+  }
+}
+
 /**
  * Logs what nothing caught, and goes on: one request's defect, such as an interceptor's listener that throws, must not end
  * the requests of all tenants.
@@ -112,13 +151,16 @@ function surviveDefects(logger: Log['logger']): void {
   process.on('uncaughtException', (error) => logger.error({ err: error }, 'defect: uncaught exception'));
 }
 
+/** Errors whose message says what to do. */
+const EXPLAINED = [ServerStartError, DataFolderInUseError, NoRedisError, WorkersNotPossibleError] as const;
+
 /** @throws CommandError for failures whose message is complete without a stack */
 async function explained<T>(step: Promise<T>): Promise<T> {
   try {
     return await step;
   } catch (error) {
-    if (error instanceof ServerStartError || error instanceof DataFolderInUseError) {
-      throw new CommandError(error.message);
+    if (EXPLAINED.some((kind) => error instanceof kind)) {
+      throw new CommandError(error instanceof Error ? error.message : String(error));
     }
     throw error;
   }

@@ -76,6 +76,12 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
     read: portOrOff,
     note: '`off` disables it.',
   },
+  {
+    name: 'SERVER_WORKERS',
+    path: ['server', 'workers'],
+    read: lowerCase,
+    note: 'A number or `auto`. `weir serve --workers` sets it.',
+  },
   { name: 'SERVER_TLS_CERT', path: ['server', 'tls', 'cert'], read: asIs },
   { name: 'SERVER_TLS_KEY', path: ['server', 'tls', 'key'], read: asIs },
   { name: 'DATABASE_URL', path: ['storage', 'database_url'], read: asIs },

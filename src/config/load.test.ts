@@ -31,6 +31,7 @@ describe('finding the file', () => {
         host: '0.0.0.0',
         port: 8080,
         metrics_port: 9090,
+        workers: null,
         tls: null,
         trusted_proxies: [],
         body_limit: 20_000_000,

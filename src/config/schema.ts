@@ -112,6 +112,8 @@ export function createConfigSchema(catalog: ConfigCatalog) {
   });
 }
 
+const MAX_WORKERS = 256;
+
 const server = () =>
   section({
     host: host().prefault('0.0.0.0').describe('The address to listen on.'),
@@ -120,6 +122,9 @@ const server = () =>
       .preprocess((value) => (value === '' ? null : value), port().nullable())
       .prefault(DEFAULT_METRICS_PORT)
       .describe('The port of `/metrics`. 0 takes any free port; null disables it.'),
+    workers: nullable(z.union([z.enum(['auto']), integer(1, MAX_WORKERS)])).describe(
+      'Processes that serve inference: a number, or `auto` for one for each core. Null: this process serves it. Needs Linux and Redis; `docs/workers.md` shows its use.',
+    ),
     tls: tls().describe(
       "TLS 1.2 and 1.3 at the API's port; null for plain HTTP. Changed files are reloaded within 10 seconds, and on `SIGHUP`. The metrics port stays plain HTTP.",
     ),

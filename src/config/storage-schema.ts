@@ -72,7 +72,7 @@ export const storage = () =>
       'How long data is kept, in days; `null` keeps it for good. Older data is deleted in the background. A tenant may have a retention of its own.',
     ),
     redis_url: nullable(url(redisUrlFault)).describe(
-      'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
+      'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster; `redis+unix:///path` at a Unix socket. Without it, limits are counted in memory, which suits a single gateway.',
     ),
     redis_replica_url: nullable(url(redisUrlFault)).describe(
       'A read replica of `redis_url`, or the address in front of several: cached responses are read from it, and everything else from `redis_url`. With `redis+sentinel://` and `redis+cluster://`, replicas that Sentinel or the cluster names. A replica may serve what `clear` has just removed.',
@@ -185,7 +185,7 @@ function postgresUrlFault(value: string): string | null {
   return null;
 }
 
-const REDIS = /^(?:rediss?(?:\+cluster|\+sentinel)?):\/\/[^\s/]+/;
+const REDIS = /^(?:rediss?(?:\+cluster|\+sentinel)?:\/\/[^\s/]+|redis\+unix:\/\/\/[^\s]+)/;
 
 function redisUrlFault(value: string): string | null {
   if (!REDIS.test(value)) {

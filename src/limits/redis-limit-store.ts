@@ -223,7 +223,7 @@ export class RedisLimitStore implements LimitStore {
     let alive = 0;
     for (const [other, seenAt] of fieldsOf(await client.call('HGETALL', [this.#keys.replicas]))) {
       if (now - Number(seenAt) < LEASE_MS) alive += 1;
-      else await this.#settleFor(other);
+      else await this.settleFor(other);
     }
     return Math.max(1, alive);
   }
@@ -240,12 +240,17 @@ export class RedisLimitStore implements LimitStore {
     client.disconnect();
   }
 
-  /** Settles for a crashed gateway: releases its slots, and leaves its other charges in place. */
-  async #settleFor(replica: string): Promise<void> {
-    const { client } = this.options;
+  /**
+   * Settles for a crashed gateway: releases its slots, and leaves its other charges in place.
+   * @throws Error when the store is unreachable
+   */
+  async settleFor(replica: string): Promise<void> {
+    const { client, cluster } = this.options;
     let unavailable = 0;
-    const tags = await client.call('SMEMBERS', [this.#keys.tags(replica)]);
-    for (const tag of Array.isArray(tags) ? tags.map(String) : []) {
+    const members = await client.call('SMEMBERS', [this.#keys.tags(replica)]);
+    // The only tag outside of a cluster is not in the list before the first heartbeat.
+    const tags = new Set([...(Array.isArray(members) ? members.map(String) : []), ...(cluster ? [] : [''])]);
+    for (const tag of tags) {
       const journal = this.#keys.journal(tag, replica);
       const fields = fieldsOf(await client.call('HGETALL', [journal]));
       const entries = fields.map(([id, entry]) => [id, entry === ABANDONED ? '[]' : entry] as const);

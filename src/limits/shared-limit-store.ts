@@ -141,6 +141,11 @@ export class SharedLimitStore implements LimitStore {
     }
   }
 
+  /** Releases the concurrency slots of a gateway that was killed. While the store is unreachable, their leases expire. */
+  async releaseSlotsOf(replica: string): Promise<void> {
+    if (this.#shared.ready) await this.#shared.settleFor(replica);
+  }
+
   async close(): Promise<void> {
     await this.heartbeat();
     await this.#shared.close();

@@ -18,6 +18,8 @@ export interface UsageJournalOptions {
   readonly health: Pick<WriteHealth, 'failed'>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Names of the files of processes that no longer run. */
+  readonly leftovers?: readonly string[];
 }
 
 /** Events of one segment. */
@@ -68,9 +70,14 @@ export class UsageJournal {
   #transactions = 0;
 
   constructor(private readonly options: UsageJournalOptions) {
-    // Files of processes that no longer run.
-    for (const name of options.files.leftovers()) {
-      this.#segments.push({ name, count: 0, unsaved: undefined });
+    this.adopt(options.leftovers ?? options.files.leftovers());
+  }
+
+  /** Takes over files of processes that no longer run. Those that are known already are left out. */
+  adopt(names: readonly string[]): void {
+    const known = new Set([...this.#segments, ...this.#blocked].map(({ name }) => name));
+    for (const name of names) {
+      if (!known.has(name)) this.#segments.push({ name, count: 0, unsaved: undefined });
     }
   }
 

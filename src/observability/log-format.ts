@@ -6,6 +6,8 @@ export interface LogLine {
   readonly level: LogLevel;
   /** ISO 8601, UTC. */
   readonly time: string;
+  /** Number of the process, where several write the log of one gateway. */
+  readonly worker?: number | undefined;
   readonly message: string;
   readonly fields: object;
 }
@@ -15,10 +17,11 @@ const MAX_CAUSES = 4;
 /** Messages of people have spaces; ids, hashes and names have none. */
 const PROSE = /\s/;
 
-/** @returns one line of JSON: `level`, `time`, the fields that are not undefined, `msg` */
-export function toJson({ level, time, message, fields }: LogLine): string {
+/** @returns one line of JSON: `level`, `time`, `worker`, the fields that are not undefined, `msg` */
+export function toJson({ level, time, worker, message, fields }: LogLine): string {
   const members = jsonOf(fields).slice(1, -1);
-  return `{"level":"${level}","time":"${time}",${members}${members === '' ? '' : ','}"msg":${JSON.stringify(message)}}\n`;
+  const process = worker === undefined ? '' : `"worker":${worker},`;
+  return `{"level":"${level}","time":"${time}",${process}${members}${members === '' ? '' : ','}"msg":${JSON.stringify(message)}}\n`;
 }
 
 /** @returns one line of text: time of day, level and message, then the fields as `key=value` */

@@ -39,6 +39,8 @@ export interface Log {
   readonly losses: LogLosses;
   /** Writes the line of a finished request: at level `warn` for a failure that is not the client's, else `info`. */
   request(line: RequestLine): void;
+  /** Writes lines that another process of this gateway has formatted. @param lines ends with a newline */
+  relay(lines: string): void;
   /** Resolves when everything logged so far is written, or after two seconds when its reader is slower than that. */
   flush(): Promise<void>;
 }
@@ -111,6 +113,8 @@ export interface LogOptions {
   readonly wallTime: () => number;
   /** File descriptor; 1, standard output, when absent. */
   readonly fd?: number;
+  /** Number of this process, where several write the log of one gateway. */
+  readonly worker?: number | undefined;
   /** Receives the same lines, always as JSON. */
   readonly files?: LineSink | undefined;
 }
@@ -128,12 +132,12 @@ function redactFailed(line: RequestLine, redact: RedactText): RequestLine {
  * repeat parts of requests and of configurations.
  */
 export function createLog(options: LogOptions): Log {
-  const { files, wallTime } = options;
+  const { files, wallTime, worker } = options;
   const isJson = options.format === 'json';
   const redact = failureTextRedactor();
   const isWritten = (level: LogLevel) => SEVERITY[level] >= SEVERITY[logger.level];
   const write = (level: LogLevel, message: string, fields: object, now: boolean) => {
-    const line: LogLine = { level, time: new Date(wallTime()).toISOString(), message, fields };
+    const line: LogLine = { level, time: new Date(wallTime()).toISOString(), worker, message, fields };
     const json = isJson || files ? toJson(line) : '';
     writer.write(isJson ? json : toText(line, options.colour), now || !isJson);
     files?.write(json, now);
@@ -166,6 +170,7 @@ export function createLog(options: LogOptions): Log {
       // Never at once: while a provider is down, there may be thousands a second.
       write(level, 'request', line.reason === undefined ? line : redactFailed(line, redact), false);
     },
+    relay: (lines) => writer.write(lines, false),
     flush: async () => {
       await Promise.all([writer.flush(), files?.flush()]);
     },

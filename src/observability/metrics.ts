@@ -109,6 +109,9 @@ export class Metrics {
   /** Updates the gauges whose values are known elsewhere; called before each scrape. */
   beforeRender: (() => void) | undefined;
 
+  /** Adds the pages of other processes to the one of this process. */
+  mergeWith: ((own: string, format: MetricsFormat) => Promise<string>) | undefined;
+
   /**
    * Renders the page. Scrapes at the same time share one page: the metrics port needs no key, and rendering costs CPU.
    *
@@ -118,9 +121,14 @@ export class Metrics {
     const running = this.#rendering.get(format);
     if (running) return running;
     this.beforeRender?.();
-    const rendering = this.#families.render(format).finally(() => this.#rendering.delete(format));
+    const rendering = this.#renderAll(format).finally(() => this.#rendering.delete(format));
     this.#rendering.set(format, rendering);
     return rendering;
+  }
+
+  async #renderAll(format: MetricsFormat): Promise<string> {
+    const own = await this.#families.render(format);
+    return this.mergeWith ? this.mergeWith(own, format) : own;
   }
 
   /** @returns all families, in the order of the page */

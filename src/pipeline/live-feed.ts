@@ -75,6 +75,13 @@ export class LiveFeed {
     for (const watcher of watching) watcher.completed(summary, costPico);
   }
 
+  /** A request that another process of this gateway has completed. */
+  completedElsewhere(summary: LoggedSummary, costPico: number | undefined): void {
+    for (const watcher of this.#watchers) {
+      if (watcher.sees(summary.tenant, summary.user ?? undefined)) watcher.completed(summary, costPico);
+    }
+  }
+
   /** To be called each second. */
   tick(): void {
     for (const watcher of [...this.#watchers]) watcher.tick();

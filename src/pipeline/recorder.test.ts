@@ -24,6 +24,7 @@ function create(logRequests = true) {
     logger: silentLogger(),
     request: (fields: object) => lines.push({ ...fields }),
     flush: () => Promise.resolve(),
+    relay: () => undefined,
     losses: { stdout: 0, files: 0 },
   };
   const recorder = new Recorder(metrics, log, clock, () => logRequests);

@@ -46,6 +46,10 @@ export interface SocketListenerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Path of a Unix socket to listen on instead of the port. */
+  readonly unix?: string | undefined;
+  /** Whether other processes may listen on the port too: the kernel distributes new connections among them (Linux). */
+  readonly shared?: boolean | undefined;
   /** TLS 1.2 and 1.3 with these; plain text when absent. */
   readonly tls?: TlsCredentials | undefined;
   /**
@@ -57,7 +61,7 @@ export interface SocketListenerOptions {
 }
 
 export interface SocketListener {
-  /** The port that is bound. */
+  /** The port that is bound; 0 for a Unix socket. */
   readonly port: number;
   /**
    * Uses other credentials for connections that are accepted from now on. Open connections keep theirs.
@@ -76,34 +80,35 @@ const ALPN = Buffer.from('\x08http/1.1', 'latin1');
  * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is not available
  */
 export function listenSockets(options: SocketListenerOptions): SocketListener {
-  const { host, port, accept } = options;
+  const { host, port, unix, shared, accept } = options;
   let upgrade = options.tls && upgradeOptions(options.tls);
-  const listener = Bun.listen<SocketEvents | undefined>({
-    hostname: host,
-    port,
-    socket: {
-      ...PLAIN,
-      open: (socket) => {
-        const events = accept(socket.remoteAddress);
-        if (events instanceof Uint8Array) {
-          if (upgrade === undefined) socket.write(events);
-          socket.end();
-          return;
-        }
-        if (upgrade === undefined) {
-          socket.data = events;
-          events.opened(socket);
-          return;
-        }
-        // The listener accepts in plain text and each connection is upgraded: the runtime cannot change the
-        // certificate of a listener, and a second listener on the port would lose connections at the change.
-        const [, secure] = socket.upgradeTLS({ ...upgrade, data: events });
-        events.opened(secure);
-      },
+  const handlers: Bun.SocketHandler<SocketEvents | undefined> = {
+    ...PLAIN,
+    open: (socket) => {
+      // A peer at a Unix socket has none.
+      const events = accept(socket.remoteAddress ?? '');
+      if (events instanceof Uint8Array) {
+        if (upgrade === undefined) socket.write(events);
+        socket.end();
+        return;
+      }
+      if (upgrade === undefined) {
+        socket.data = events;
+        events.opened(socket);
+        return;
+      }
+      // The listener accepts in plain text and each connection is upgraded: the runtime cannot change the
+      // certificate of a listener, and a second listener on the port would lose connections at the change.
+      const [, secure] = socket.upgradeTLS({ ...upgrade, data: events });
+      events.opened(secure);
     },
-  });
+  };
+  const listener =
+    unix === undefined
+      ? Bun.listen({ hostname: host, port, socket: handlers, ...(shared === true && { reusePort: true }) })
+      : Bun.listen({ unix, socket: handlers });
   return {
-    port: listener.port,
+    port: 'port' in listener ? listener.port : 0,
     useCredentials: (credentials) => {
       if (upgrade === undefined) throw new Error('this listener was started without TLS');
       upgrade = upgradeOptions(credentials);

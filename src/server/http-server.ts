@@ -10,6 +10,10 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Path of a Unix socket to listen on instead of the port. */
+  readonly unix?: string | undefined;
+  /** Whether other processes may listen on the port too (Linux). */
+  readonly shared?: boolean | undefined;
   /** Serves TLS 1.2 and 1.3 with these, which `loadTlsFiles` has checked; plain HTTP when absent. */
   readonly tls?: TlsCredentials | undefined;
   /** Handles one request. A rejection is reported to `onError`, and the client gets a 500 from `refuse`. */
@@ -58,6 +62,8 @@ export interface HttpServer {
    * @throws Error when the server was started without TLS
    */
   useCredentials(credentials: TlsCredentials): void;
+  /** Accepts no more connections. Each open one ends with its next response, which says so to the client. */
+  leave(): void;
   /**
    * Accepts no more connections and closes idle ones.
    * @returns resolves when all requests in flight are answered

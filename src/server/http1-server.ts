@@ -41,6 +41,7 @@ class Http1Server implements HttpServer, ConnectionServer {
   readonly ledger: ByteLedger;
   readonly bytes: Traffic = { receivedBytes: 0, sentBytes: 0 };
   date = new Date().toUTCString();
+  leaving = false;
   stopping = false;
   readonly batch = new WriteBatch();
   readonly #listener: SocketListener;
@@ -65,6 +66,8 @@ class Http1Server implements HttpServer, ConnectionServer {
     this.#listener = listenSockets({
       host: options.host,
       port: options.port,
+      unix: options.unix,
+      shared: options.shared,
       tls: options.tls,
       accept: (remoteAddress) => this.#accept(remoteAddress),
     });
@@ -91,10 +94,16 @@ class Http1Server implements HttpServer, ConnectionServer {
     this.#listener.useCredentials(credentials);
   }
 
+  leave(): void {
+    if (this.leaving) return;
+    this.leaving = true;
+    this.#listener.stop();
+  }
+
   drain(): Promise<void> {
     if (!this.stopping) {
+      this.leave();
       this.stopping = true;
-      this.#listener.stop();
       for (const connection of this.#connections.snapshot()) connection.retire();
       this.#settleStop();
     }
@@ -102,8 +111,8 @@ class Http1Server implements HttpServer, ConnectionServer {
   }
 
   close(): void {
+    this.leave();
     this.stopping = true;
-    this.#listener.stop();
     for (const connection of this.#connections.snapshot()) connection.terminate();
     this.#settleStop();
   }

@@ -33,6 +33,9 @@ export interface ConnectionServer {
   readonly onError: (error: unknown) => void;
   /** The value of the `date` header. */
   readonly date: string;
+  /** Each connection ends with its next response. */
+  readonly leaving: boolean;
+  /** Idle connections are closed. */
   readonly stopping: boolean;
   /** Whether connections use TLS. */
   readonly secure: boolean;
@@ -444,7 +447,7 @@ export class ServerConnection
     this.#last =
       closes ||
       !keepAlive ||
-      this.#server.stopping ||
+      this.#server.leaving ||
       !request.complete ||
       (http10 && isStream(response.body));
     try {

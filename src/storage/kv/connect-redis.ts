@@ -8,13 +8,14 @@ import { SingleRedis } from '../../platform/single-redis.ts';
 import { SingleRedisSubscription } from '../../platform/single-redis-subscription.ts';
 
 /**
- * Connects to Redis or Valkey: to a single server with the runtime's own client, which takes half the CPU, and to
+ * Connects to Redis or Valkey: to a single server, at a port or a Unix socket (`redis+unix:`), with the runtime's own client,
+ * which takes half the CPU, and to
  * Sentinel (`redis+sentinel:`) and clusters (`redis+cluster:`) with ioredis.
  *
  * @returns a client that may not be connected yet; `connected()` waits for that
  */
 export async function connectRedis(settings: RedisSettings): Promise<RedisClient> {
-  if (!/^rediss?\+/i.test(settings.url)) return new SingleRedis(settings);
+  if (!/^rediss?\+(?!unix:)/i.test(settings.url)) return new SingleRedis(settings);
   const { connectIoredis } = await import('./ioredis-client.ts');
   return connectIoredis(settings);
 }

@@ -78,6 +78,11 @@ export class TenantDatabases {
     return this.#with(this.#placement(scope), true, work);
   }
 
+  /** Runs `work` on a database by its place: for processes that have checked which tenant it is of. */
+  async at<T>(placement: Placement, work: (db: TenantDatabase) => Promise<T>): Promise<T> {
+    return this.#with(placement, false, work);
+  }
+
   /** Creates and migrates a tenant's database; also completes one whose creation was interrupted. */
   async create(placement: Placement): Promise<void> {
     const server = this.#server(placement.server);
