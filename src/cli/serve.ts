@@ -58,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   try {
     if (env[WORKER_VARIABLE]) {
       surviveDefects(log.logger);
-      const { serveWorker } = await import('./serve-worker.ts');
+      const { serveWorker } = await import('./worker-command.ts');
       await serveWorker({ env, loaded, log, logKeeper, version: options.version }, load);
     } else if (loaded.config.server.workers !== null) {
       await runWorkers(options, loaded, loadWith, { log, logKeeper }, usedFormat);
