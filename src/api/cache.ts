@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CacheCounts, CacheReport } from '../cache/cache-counts.ts';
 import type { CacheFilter } from '../cache/cache-store.ts';
 import type { PairState } from '../cache/semantic/false-hit-monitor.ts';
+import type { PairReport } from '../cache/semantic/semantic-report.ts';
 import { parseDuration } from '../config/units.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
@@ -24,6 +25,10 @@ export interface CacheOperations {
   clear(filter: CacheFilter, dryRun: boolean): Promise<number>;
   /** The measured shares of false hits of the semantic cache in this gateway. */
   semanticStates(tenant: string | undefined): readonly PairState[];
+  /** What the semantic cache of this gateway found for each model of a tenant, or of all. */
+  semanticReport(tenant: string | undefined): readonly PairReport[];
+  /** Serves hits of the semantic cache again, where too many of them were false. */
+  enableSemantic(tenant: string, model: string): void;
 }
 
 /** How long ago an entry was stored. */

@@ -19,6 +19,7 @@ import { requestLogRoutes } from '../api/admin/request-log.ts';
 import { requestRoutes } from '../api/admin/requests.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
 import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
+import { semanticCacheRoutes } from '../api/admin/semantic-cache.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import { tenantRoutes } from '../api/admin/tenants.ts';
 import { usageRoutes } from '../api/admin/usage.ts';
@@ -48,6 +49,7 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...requestLogRoutes(admin),
     ...promptRoutes(admin),
     ...cacheRoutes(admin),
+    ...semanticCacheRoutes(admin),
     ...guardrailRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),

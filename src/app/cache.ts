@@ -5,6 +5,7 @@ import { CacheStats } from '../cache/cache-stats.ts';
 import type { CacheFilter, CacheStore } from '../cache/cache-store.ts';
 import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
 import type { PairState } from '../cache/semantic/false-hit-monitor.ts';
+import type { PairReport } from '../cache/semantic/semantic-report.ts';
 import type { Config } from '../config/schema.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
@@ -119,6 +120,16 @@ export class CacheParts {
   /** @returns the measured shares of false hits of the semantic cache in this gateway */
   semanticStates(tenant: string | undefined): readonly PairState[] {
     return this.#semantic?.states(tenant) ?? [];
+  }
+
+  /** @returns what the semantic cache of this gateway found for each model of a tenant, or of all */
+  semanticReport(tenant: string | undefined): readonly PairReport[] {
+    return this.#semantic?.report(tenant) ?? [];
+  }
+
+  /** Serves hits of the semantic cache again, where too many of them were false. */
+  enableSemantic(tenant: string, model: string): void {
+    this.#semantic?.enable(tenant, model);
   }
 
   /** Counts what an attempt used the prompt cache of its provider for. */

@@ -7,6 +7,7 @@ import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
 import { FalseHitMonitor, type PairState } from '../cache/semantic/false-hit-monitor.ts';
 import { SemanticCache } from '../cache/semantic/semantic-cache.ts';
 import { PLAIN_PAYLOADS, sealedPayloads } from '../cache/semantic/semantic-payload.ts';
+import { type PairReport, SemanticReport } from '../cache/semantic/semantic-report.ts';
 import { MemoryVectorStore } from '../cache/semantic/stores/memory-vector-store.ts';
 import type { VectorStore } from '../cache/semantic/vector-store.ts';
 import type { Config } from '../config/schema.ts';
@@ -27,6 +28,7 @@ export class SemanticParts {
   readonly #memory = new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes);
   readonly #vectors = new MemoryVectorStore(NO_VECTORS);
   readonly #monitor: FalseHitMonitor;
+  readonly #report: SemanticReport;
   #responses: CacheStore<CachedResponse> = this.#memory;
   /** Where vectors are kept, if not in memory. */
   #external: VectorStore | undefined;
@@ -36,6 +38,7 @@ export class SemanticParts {
   constructor(options: CacheOptions) {
     this.#options = options;
     this.#monitor = new FalseHitMonitor(() => options.clock.wallTime());
+    this.#report = new SemanticReport(() => options.clock.wallTime());
   }
 
   /** Reads the built-in embedder where a configuration uses it. Without its files, the gateway runs without. */
@@ -99,6 +102,16 @@ export class SemanticParts {
     return this.#monitor.states(tenant);
   }
 
+  /** @returns what was found for each model of a tenant, or of all */
+  report(tenant: string | undefined): readonly PairReport[] {
+    return this.#report.read(tenant);
+  }
+
+  /** Serves a model's hits to a tenant again. */
+  enable(tenant: string, model: string): void {
+    this.#monitor.reset(tenant, model);
+  }
+
   readGauges(): void {
     const { entries: entryGauge, bytes: byteGauge } = this.#options.metrics.cache;
     const { entries, bytes = 0 } = this.#vectors.contents();
@@ -113,8 +126,14 @@ export class SemanticParts {
   #observer(): SemanticObserver {
     const { metrics, events } = this.#options;
     return {
-      looked: ({ model }, { result }) => metrics.cache.semanticLookups.labels(model, result).inc(),
-      verified: ({ tenant, model }, isFalse, { share }) => {
+      looked: (use, trace, saving) => {
+        const { result, similarity, requestId: matchedRequestId, reason } = trace;
+        metrics.cache.semanticLookups.labels(use.model, result).inc();
+        const found = { requestId: use.requestId, result, similarity, matchedRequestId, reason };
+        this.#report.looked(use, found, saving);
+      },
+      verified: ({ tenant, model, requestId }, isFalse, { share }) => {
+        this.#report.verified({ tenant, model }, requestId, isFalse);
         metrics.cache.semanticVerified.labels(tenant, model, isFalse ? 'different' : 'same').inc();
         metrics.cache.semanticFalseHits.labels(tenant, model).set(share);
       },

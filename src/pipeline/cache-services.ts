@@ -38,11 +38,17 @@ export interface CacheObserver {
   skipped(use: CacheUse): void;
 }
 
+/** A use of the semantic cache. */
+export interface SemanticUse extends CacheUse {
+  readonly requestId: string;
+}
+
 /** Counts what the semantic cache does. */
 export interface SemanticObserver {
-  looked(use: CacheUse, trace: SemanticTrace): void;
+  /** @param saving of the match; undefined where there was none */
+  looked(use: SemanticUse, trace: SemanticTrace, saving?: Saving): void;
   /** A hit was compared with a new response. */
-  verified(use: CacheUse, isFalse: boolean, state: FalseHitState): void;
+  verified(use: SemanticUse, isFalse: boolean, state: FalseHitState): void;
   /** Too many hits were false: none is served until the pause ends. */
   disabled(use: CacheUse, state: FalseHitState): void;
 }

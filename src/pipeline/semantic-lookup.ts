@@ -13,7 +13,7 @@ import type { ModelRoute } from '../routing/directory.ts';
 import { answerText } from './answer-text.ts';
 import { askModel } from './ask-model.ts';
 import type { CacheScopes } from './cache-scope.ts';
-import type { CacheServices, CacheUse, SemanticServices } from './cache-services.ts';
+import type { CacheServices, CacheUse, SemanticServices, SemanticUse } from './cache-services.ts';
 import type { SemanticTrace } from './cache-trace.ts';
 import { builtInEmbedding, modelEmbedding, type QuestionEmbedding } from './embed-question.ts';
 import type { CallScope, Next } from './interceptor.ts';
@@ -86,7 +86,8 @@ export class SemanticLookup {
     }
     const trace = await this.#decide(asked, match, settings, use);
     request.semantic = trace;
-    this.semantic.observer.looked(use, trace);
+    const { nanoUsd = 0, durationMs: ms } = match.entry.value;
+    this.semantic.observer.looked(use, trace, { nanoUsd, ms });
     return { query, embedding, match, isServed: trace.result === 'hit' };
   }
 
@@ -256,9 +257,10 @@ export class SemanticLookup {
     return maxAgeMs !== undefined && this.services.clock.wallTime() - entry.storedAt > maxAgeMs;
   }
 
-  #use({ scope }: SemanticRequest): CacheUse {
+  #use({ scope }: SemanticRequest): SemanticUse {
     const { identity, routing } = scope.request;
-    return { kind: 'semantic', tenant: identity.principal.tenant, model: routing.modelLabel ?? 'unknown' };
+    const model = routing.modelLabel ?? 'unknown';
+    return { kind: 'semantic', tenant: identity.principal.tenant, model, requestId: identity.id };
   }
 }
 

@@ -175,6 +175,8 @@ const STEPS: readonly Step[] = [
   { route: `POST ${TENANT}/request-log/rotate-key` },
   { route: `DELETE ${TENANT}/request-log`, query: '?all=true' },
   { route: 'POST /admin/v1/cache/clear', body: () => ({}) },
+  { route: 'POST /admin/v1/cache/semantic/enable', body: () => ({ tenant: 'acme', model: 'chat' }) },
+  { route: `POST ${TENANT}/cache/semantic/enable`, body: () => ({ model: 'chat' }) },
   { route: `POST ${TENANT}/cache/clear`, body: () => ({}) },
   { route: 'POST /cache/clear' },
   { route: 'POST /admin/v1/audit/chain/verify' },

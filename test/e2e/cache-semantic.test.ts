@@ -7,6 +7,7 @@ import { realEmbedderData } from '../support/embedder-wheel.ts';
 import { chatAnswer, chatEvent } from '../support/inference.ts';
 import { eventStream, json, status } from '../support/scripts.ts';
 import { respondWithVectors, wordVector } from '../support/word-vectors.ts';
+import { asObject } from './helpers/json.ts';
 
 let running: CacheGateway | undefined;
 afterEach(async () => {
@@ -163,7 +164,41 @@ describe('semantic cache', () => {
     ]);
   });
 
-  test('too many false hits stop serving, until the cache is cleared', async () => {
+  test('its report has what would have been served, with both questions where they are logged', async () => {
+    const gateway = await start({ semantic: { mode: 'shadow', threshold: 0.5 } });
+    const api = (method: string, path: string, body?: unknown) =>
+      gateway.gateway.call(method, `/admin/v1/tenants/default${path}`, {
+        ...{ key: gateway.gateway.adminKey, body },
+      });
+    await api('PATCH', '', { request_log: {} });
+    await ask(gateway, ASKED, {}, { 'x-request-id': 'asked-first' });
+    await ask(gateway, AGAIN, {}, { 'x-request-id': 'asked-again' });
+    await verified(gateway, 1);
+    await ask(gateway, OTHER, {}, { 'x-request-id': 'asked-other' });
+    const report = async (query = '') => {
+      const { models } = (await api('GET', `/cache/semantic${query}`)).body;
+      return Array.isArray(models) ? asObject(models[0]) : {};
+    };
+    const model = await report();
+    expect(model).toMatchObject({
+      ...{ model: 'chat', lookups: { would_hit: 1, rejected: 1, none: 1, hit: 0 }, compared_hits: 1 },
+      ...{ rejected_by: { negation: 1 }, disabled_until: null, disabled_by: null, false_hits: 0 },
+    });
+    expect(model.recent).toMatchObject([
+      { request: 'asked-other', result: 'rejected', reason: 'negation', question: null },
+      { request: 'asked-again', matched_request: 'asked-first', reason: 'shadow', false_hit: false },
+    ]);
+    // Stores what waits to be written.
+    await api('DELETE', '/request-log?all=true&dry_run=true');
+    const withTexts = await report('?model=chat&texts=true');
+    expect(withTexts.recent).toMatchObject([
+      { question: OTHER, matched_question: ASKED },
+      { question: AGAIN, matched_question: ASKED },
+    ]);
+    expect((await api('GET', '/cache/semantic?texts=true')).status).toBe(400);
+  });
+
+  test('too many false hits stop serving, until it is enabled again or the cache is cleared', async () => {
     let day = 1;
     const gateway = await start({
       semantic: { verify: { share: 1, min_samples: 2, max_false_hits: 0.4 } },
@@ -185,6 +220,13 @@ describe('semantic cache', () => {
     const stats = await gateway.gateway.call('GET', '/admin/v1/cache', { key });
     expect(stats.body.semantic).toMatchObject([{ tenant: 'default', model: 'chat', compared_hits: 0 }]);
     expect(stats.text).toContain('"disabled_until":"2');
+    const report = await gateway.gateway.call('GET', '/admin/v1/cache/semantic', { key });
+    expect(report.body.models).toMatchObject([
+      { disabled_by: { compared_hits: 2, false_hit_percent: 100, max_percent: 40 }, false_hits: 2 },
+    ]);
+    const pair = { tenant: 'default', model: 'chat' };
+    await gateway.gateway.call('POST', '/admin/v1/cache/semantic/enable', { key, body: pair });
+    expect((await ask(gateway, 'Could you please tell me what day of the project it is?')).cache).toBe('hit');
     await gateway.gateway.call('POST', '/cache/clear', { key });
     await ask(gateway, 'What day of the project is it?');
     expect((await ask(gateway, 'Kindly say: what day of the project is it?')).found.reason).not.toBe(

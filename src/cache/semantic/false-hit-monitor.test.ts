@@ -14,6 +14,9 @@ test('more false hits than the bound stop serving to one tenant from one model, 
     share: 0.2,
     isNewlyDisabled: true,
   });
+  expect(monitor.state('acme', 'chat')?.disabledBy).toEqual({
+    ...{ at: 0, samples: 10, share: 0.2, maxShare: 0.1 },
+  });
   expect(monitor.isDisabled('acme', 'chat')).toBe(true);
   expect([monitor.isDisabled('acme', 'other'), monitor.isDisabled('globex', 'chat')]).toEqual([false, false]);
   now = 1_000;

@@ -17,6 +17,18 @@ export interface FalseHitState {
   readonly share: number;
   /** Unix milliseconds until which nothing is served; undefined where it is. */
   readonly disabledUntil: number | undefined;
+  /** What disabled it last; undefined where nothing did. */
+  readonly disabledBy: DisabledBy | undefined;
+}
+
+/** The comparison that exceeded the bound. */
+export interface DisabledBy {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly samples: number;
+  readonly share: number;
+  /** The bound. */
+  readonly maxShare: number;
 }
 
 /** The state of one model of a tenant. */
@@ -30,6 +42,7 @@ interface Window {
   readonly results: boolean[];
   next: number;
   disabledUntil: number;
+  disabledBy: DisabledBy | undefined;
 }
 
 /** Verified hits that count. */
@@ -57,7 +70,9 @@ export class FalseHitMonitor {
     { maxShare, minSamples, pauseMs }: FalseHitBounds,
   ): FalseHitState & { readonly isNewlyDisabled: boolean } {
     const name = nameOf(tenant, model);
-    const window = this.#windows.get(name) ?? { results: [], next: 0, disabledUntil: 0 };
+    const window = this.#windows.get(name) ?? {
+      ...{ results: [], next: 0, disabledUntil: 0, disabledBy: undefined },
+    };
     this.#windows.set(name, window);
     window.results[window.next] = isFalse;
     window.next = (window.next + 1) % WINDOW;
@@ -67,15 +82,17 @@ export class FalseHitMonitor {
     if (isNewlyDisabled) {
       // What comes after the pause is measured again.
       window.disabledUntil = now + pauseMs;
+      window.disabledBy = { at: now, samples, share, maxShare };
       window.results.length = 0;
       window.next = 0;
     }
-    return { samples, share, disabledUntil: disabledUntil(window, now), isNewlyDisabled };
+    const { disabledBy } = window;
+    return { samples, share, disabledUntil: disabledUntil(window, now), disabledBy, isNewlyDisabled };
   }
 
   state(tenant: string, model: string): FalseHitState | undefined {
     const window = this.#windows.get(nameOf(tenant, model));
-    return window && { ...sharesOf(window), disabledUntil: disabledUntil(window, this.wallTime()) };
+    return window && stateOf(window, this.wallTime());
   }
 
   /** @returns the state of each pair that was measured, of one tenant or of all */
@@ -84,7 +101,7 @@ export class FalseHitMonitor {
     return [...this.#windows].flatMap(([name, window]) => {
       const [ofTenant, model] = pairOf(name);
       if (tenant !== undefined && tenant !== ofTenant) return [];
-      return [{ tenant: ofTenant, model, ...sharesOf(window), disabledUntil: disabledUntil(window, now) }];
+      return [{ tenant: ofTenant, model, ...stateOf(window, now) }];
     });
   }
 
@@ -95,6 +112,11 @@ export class FalseHitMonitor {
       if ((tenant ?? ofTenant) === ofTenant && (model ?? ofModel) === ofModel) this.#windows.delete(name);
     }
   }
+}
+
+function stateOf(window: Window, now: number): FalseHitState {
+  const { disabledBy } = window;
+  return { ...sharesOf(window), disabledUntil: disabledUntil(window, now), disabledBy };
 }
 
 function nameOf(tenant: string, model: string): string {
