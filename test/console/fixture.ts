@@ -52,8 +52,8 @@ export async function admin(method: string, path: string, body?: unknown, of: Ga
 }
 
 /** Creates a tenant without limits. */
-export const createTenant = (id: string, name = id) =>
-  admin('POST', '/admin/v1/tenants', { id, name, tier: null });
+export const createTenant = (id: string, name = id, of: Gateway = gateway) =>
+  admin('POST', '/admin/v1/tenants', { id, name, tier: null }, of);
 
 /** Creates a user with a role in a tenant, who signs in with `PASSWORD`. @returns the e-mail address */
 export async function createMember(tenant: string, role: string): Promise<string> {

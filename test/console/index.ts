@@ -3,6 +3,7 @@ import './first-steps.ts';
 import './sign-in.ts';
 import './tenancy.ts';
 import './traffic.ts';
+import './policies.ts';
 import './prompts.ts';
 import './pages.ts';
 

@@ -7,9 +7,12 @@ import { useSession } from '../lib/session.tsx';
 import { Chart, type Series } from '../ui/chart.tsx';
 import { Empty, ErrorPanel, Skeleton } from '../ui/feedback.tsx';
 import { SelectField } from '../ui/field.tsx';
-import { Page } from '../ui/page.tsx';
+import { Page, Panel } from '../ui/page.tsx';
 import { RangePicker, useRange } from '../ui/range-picker.tsx';
 import { type Column, DataTable } from '../ui/table.tsx';
+import { BurnDown } from './usage/burn-down.tsx';
+import { Forecast } from './usage/forecast.tsx';
+import type { Quantity } from './usage/use-forecast.ts';
 
 const GROUPS = [
   { value: 'model', label: 'Model' },
@@ -19,10 +22,17 @@ const GROUPS = [
   { value: 'tag', label: 'Tag' },
 ];
 const METRICS = 'requests,errors,input_tokens,output_tokens,cached_tokens,cost,saved,cache_hits';
-const MEASURES = [
+const MEASURES: readonly { readonly value: Quantity; readonly label: string }[] = [
   { value: 'cost', label: 'Cost (US dollars)' },
   { value: 'requests', label: 'Requests' },
   { value: 'tokens', label: 'Tokens' },
+];
+const DAY_MS = 86_400_000;
+/** The period that a range is compared with: its length before it, or so many days. */
+const COMPARISONS = [
+  { value: 'before', label: 'The period before', days: undefined },
+  { value: 'week', label: 'A week before', days: 7 },
+  { value: 'month', label: 'Four weeks before', days: 28 },
 ];
 const MAX_ROWS = 100;
 
@@ -33,6 +43,27 @@ interface Row {
 }
 
 const value = (metric: string) => (row: Row) => totalOf(row.now, metric);
+
+const amountText = (measure: Quantity) => (amount: number | undefined) =>
+  measure === 'cost' ? money(amount) : number(amount);
+
+/** What the same group used in the period that the range is compared with. */
+const comparedColumns = (measure: Quantity): readonly Column<Row>[] => [
+  {
+    ...{ id: 'before', header: 'Before', isNumber: true },
+    cell: ({ before }) => amountText(measure)(totalOf(before, measure)),
+  },
+  {
+    ...{ id: 'change', header: 'Change', isNumber: true },
+    cell: (row) => changeText(totalOf(row.now, measure) ?? 0, totalOf(row.before, measure) ?? 0),
+  },
+];
+
+function changeText(now: number, before: number): string {
+  if (before === 0) return now === 0 ? '–' : 'new';
+  if (now / before >= 10) return `${number(now / before)} ×`;
+  return `${now >= before ? '+' : '−'}${percent(Math.abs(now / before - 1))}`;
+}
 
 const COLUMNS: readonly Column<Row>[] = [
   { id: 'name', header: 'Group', cell: ({ name }) => name, width: 'minmax(12rem, 2fr)' },
@@ -50,18 +81,6 @@ const COLUMNS: readonly Column<Row>[] = [
     cell: (row) => number(value('cached_tokens')(row)),
   },
   { id: 'cost', header: 'Cost', isNumber: true, cell: (row) => money(value('cost')(row)) },
-  {
-    ...{ id: 'before', header: 'Before', isNumber: true },
-    cell: ({ before }) => money(totalOf(before, 'cost')),
-  },
-  {
-    ...{ id: 'change', header: 'Change', isNumber: true },
-    cell: (row) => {
-      const [now, before] = [value('cost')(row) ?? 0, totalOf(row.before, 'cost') ?? 0];
-      if (before > 0 && now / before >= 10) return `${number(now / before)} ×`;
-      return before === 0 ? '–' : `${now >= before ? '+' : '−'}${percent(Math.abs(now / before - 1))}`;
-    },
-  },
   { id: 'saved', header: 'Saved by cache', isNumber: true, cell: (row) => money(value('saved')(row)) },
 ];
 
@@ -73,7 +92,9 @@ export default function UsagePage() {
   const groups = tenant === undefined ? [{ value: 'tenant', label: 'Tenant' }, ...GROUPS] : GROUPS;
   const group = groups.find((one) => one.value === search.by)?.value ?? groups[0]?.value ?? 'model';
   const measure = MEASURES.find((one) => one.value === search.measure)?.value ?? 'cost';
-  const before = { from: range.from - (range.to - range.from), to: range.from };
+  const comparison = COMPARISONS.find((one) => one.value === search.with) ?? COMPARISONS[0];
+  const shift = comparison?.days === undefined ? range.to - range.from : comparison.days * DAY_MS;
+  const before = { from: range.from - shift, to: range.to - shift };
   const query = {
     ...{ metrics: `${METRICS},tokens`, group_by: group, series: MAX_ROWS, rank_by: 'cost', tenant },
   };
@@ -108,6 +129,10 @@ export default function UsagePage() {
     ...{ from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString(), format: 'csv' },
     ...{ interval: 'day', group_by: group === 'tenant' ? undefined : group },
   });
+  const columns = useMemo(() => {
+    const at = COLUMNS.findIndex(({ id }) => id === 'saved');
+    return [...COLUMNS.slice(0, at), ...comparedColumns(measure), ...COLUMNS.slice(at)];
+  }, [measure]);
   const total = now.data?.total;
   return (
     <Page
@@ -143,13 +168,25 @@ export default function UsagePage() {
             onChange={({ target }) => change({ measure: target.value })}
           />
         </div>
+        <div className="w-44">
+          <SelectField
+            label="Compare with"
+            options={COMPARISONS}
+            value={comparison?.value ?? ''}
+            onChange={({ target }) => change({ with: target.value })}
+          />
+        </div>
         {total && (
           <p className="ml-auto">
             <span className="text-muted">Together </span>
             {money(totalOf(total, 'cost'))}, {short(totalOf(total, 'requests'))} requests,{' '}
             {short(totalOf(total, 'tokens'))} tokens
             {earlier.data && (
-              <span className="text-muted"> (before: {money(totalOf(earlier.data.total, 'cost'))})</span>
+              <span className="text-muted">
+                {' '}
+                (before: {money(totalOf(earlier.data.total, 'cost'))},{' '}
+                {changeText(totalOf(total, 'cost') ?? 0, totalOf(earlier.data.total, 'cost') ?? 0)})
+              </span>
             )}
           </p>
         )}
@@ -169,9 +206,28 @@ export default function UsagePage() {
             format={measure === 'cost' ? money : short}
             onZoom={zoom}
           />
-          <DataTable label="Usage" columns={COLUMNS} rows={rows} rowKey={({ name }) => name} />
+          <DataTable
+            key={measure}
+            label="Usage"
+            columns={columns}
+            rows={rows}
+            rowKey={({ name }) => name}
+            height="28rem"
+          />
         </>
       )}
+      <Panel title="This month">
+        <Forecast tenant={tenant} quantity={measure} />
+      </Panel>
+      <Panel title="Budgets and quotas">
+        {tenant === undefined ? (
+          <p className="text-muted">
+            Choose a tenant to see what is left of its budgets, and how long it lasts.
+          </p>
+        ) : (
+          <BurnDown key={tenant} tenant={tenant} />
+        )}
+      </Panel>
     </Page>
   );
 }

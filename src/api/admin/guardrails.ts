@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 const PAGE = 50;
 /** Logged requests of one dry run. */
 const MAX_REQUESTS = 1_000;
-/** Blocked requests that the result names. */
+/** Requests that the result names. */
 const MAX_EXAMPLES = 50;
 
 const testBody = z.strictObject({
@@ -67,9 +67,16 @@ const testResult = z
       .optional()
       .describe('Logged requests by what a guardrail would have done.'),
     examples: z
-      .array(z.object({ id: z.string(), guardrail: z.string(), findings: z.record(z.string(), z.number()) }))
+      .array(
+        z.object({
+          ...{ id: z.string(), guardrail: z.string(), outcome: z.string() },
+          findings: z.record(z.string(), z.number()),
+        }),
+      )
       .optional()
-      .describe(`The first ${MAX_EXAMPLES} requests that would have been blocked.`),
+      .describe(
+        `The first ${MAX_EXAMPLES} requests, the newest ones, in which a guardrail would have done something.`,
+      ),
   })
   .meta({ id: 'GuardrailTestResult' });
 
@@ -202,7 +209,7 @@ class Tally {
   requests = 0;
   #blocked = 0;
   readonly #outcomes = new Map<string, { guardrail: string; outcome: string; requests: number }>();
-  readonly #examples: { id: string; guardrail: string; findings: Record<string, number> }[] = [];
+  readonly #examples: NonNullable<TestResult['examples']> = [];
 
   add(id: string, runs: readonly DryRun[]): void {
     this.requests += 1;
@@ -214,8 +221,8 @@ class Tally {
       const counted = this.#outcomes.get(key) ?? { guardrail, outcome, requests: 0 };
       counted.requests += 1;
       this.#outcomes.set(key, counted);
-      if (outcome === 'block' && this.#examples.length < MAX_EXAMPLES) {
-        this.#examples.push({ id, guardrail, findings: { ...findings } });
+      if (this.#examples.length < MAX_EXAMPLES) {
+        this.#examples.push({ id, guardrail, outcome, findings: { ...findings } });
       }
     }
     if (runs.some(({ isBlocked }) => isBlocked)) this.#blocked += 1;

@@ -161,7 +161,7 @@ export function semanticCacheRoutes({
       path: '/admin/v1/cache/semantic/enable',
       permission: 'platform:write',
       summary: 'Serve hits of the semantic cache again, where it was disabled by false hits',
-      description: 'In the gateway that responds. Its hits are measured anew.',
+      description: 'In the gateway that responds. Its hits are measured again.',
       body: z
         .strictObject({ tenant: z.string().min(1).max(63), model })
         .meta({ id: 'PlatformSemanticCachePair', example: { tenant: 'acme', model: 'chat' } }),
@@ -174,7 +174,7 @@ export function semanticCacheRoutes({
       path: '/admin/v1/tenants/:tenant/cache/semantic/enable',
       permission: 'tenant:write',
       summary: 'Serve hits of the semantic cache to a tenant again, where it was disabled by false hits',
-      description: 'In the gateway that responds. Its hits are measured anew.',
+      description: 'In the gateway that responds. Its hits are measured again.',
       body: z.strictObject({ model }).meta({ id: 'SemanticCachePair', example: { model: 'chat' } }),
       ...NO_QUERY,
       response: enabledObject,

@@ -1,14 +1,11 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
 import { api } from '../../lib/api.ts';
-import { count, duration, money, number } from '../../lib/format.ts';
+import { duration, money, number } from '../../lib/format.ts';
 import { useSession } from '../../lib/session.tsx';
-import { Button } from '../../ui/button.tsx';
-import { ConfirmDialog } from '../../ui/dialog.tsx';
 import { Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
-import { TextField } from '../../ui/field.tsx';
-import { Panel } from '../../ui/page.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
+import { ClearCache } from './clear-cache.tsx';
+import { SemanticReport } from './semantic-report.tsx';
 
 interface Counts {
   readonly hits: number;
@@ -54,6 +51,7 @@ export function CacheReport() {
   });
   const mayClear = tenant === undefined ? can('platform:write') : can('tenant:write', tenant);
   const models = rowsOf(data?.models);
+  const sumOf = (of: (row: Row) => number) => models.reduce((sum, row) => sum + of(row), 0);
   return (
     <div className="flex flex-col gap-3">
       {error ? (
@@ -64,6 +62,11 @@ export function CacheReport() {
         <Empty title="The cache has served nothing in the last 24 hours. It is off until the configuration has a section cache." />
       ) : (
         <>
+          <p>
+            <span className="text-muted">In the last 24 hours </span>
+            {number(sumOf(({ hits }) => hits))} hits saved {money(sumOf((row) => Number(row.saved_usd)))} and{' '}
+            {duration(sumOf((row) => row.saved_seconds) * 1_000)}.
+          </p>
           <DataTable label="Cache by model" columns={COLUMNS} rows={models} rowKey={({ name }) => name} />
           {data.tenants && (
             <DataTable
@@ -75,64 +78,8 @@ export function CacheReport() {
           )}
         </>
       )}
-      {mayClear && <Clear path={`${path}/clear`} tenant={tenant} />}
+      <SemanticReport tenant={tenant} />
+      {mayClear && <ClearCache path={`${path}/clear`} tenant={tenant} />}
     </div>
-  );
-}
-
-function Clear({ path, tenant }: { readonly path: string; readonly tenant: string | undefined }) {
-  const client = useQueryClient();
-  const [model, setModel] = useState('');
-  const [tag, setTag] = useState('');
-  const [found, setFound] = useState<number>();
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  const selection = { ...(model === '' ? {} : { model }), ...(tag === '' ? {} : { tag }) };
-  const look = (event: FormEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    api
-      .post<{ cleared_keys: number }>(path, { ...selection, dry_run: true })
-      .then(({ cleared_keys: keys }) => setFound(keys))
-      .catch(setError)
-      .finally(() => setBusy(false));
-  };
-  const all = model === '' && tag === '' ? (tenant ?? 'everything') : undefined;
-  return (
-    <Panel title="Clear">
-      <form onSubmit={look} className="flex flex-wrap gap-3 items-end">
-        <TextField
-          label="Model"
-          placeholder="all"
-          value={model}
-          onChange={({ target }) => setModel(target.value)}
-        />
-        <TextField
-          label="Tag"
-          placeholder="all"
-          value={tag}
-          onChange={({ target }) => setTag(target.value)}
-        />
-        <Button type="submit" isBusy={isBusy}>
-          Count the entries
-        </Button>
-      </form>
-      {error !== undefined && <ErrorPanel what="The entries could not be counted" error={error} />}
-      {found !== undefined && (
-        <ConfirmDialog
-          isOpen
-          onClose={() => setFound(undefined)}
-          title="Clear the cache"
-          lost={`${count(found, 'entry', 'entries')} will be removed. Requests for them go to a provider again, and cost money.`}
-          action="Clear"
-          onConfirm={async () => {
-            await api.post(path, selection);
-            await client.invalidateQueries({ queryKey: ['cache'] });
-          }}
-          {...(all === undefined ? {} : { name: all })}
-        />
-      )}
-    </Panel>
   );
 }

@@ -2,8 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { api } from '../../lib/api.ts';
 import { useSession } from '../../lib/session.tsx';
 import type { Tenant } from '../../lib/tenancy.ts';
-import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
+import { Badge, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
+import { GuardrailTrial } from './guardrail-trial.tsx';
 
 type Guardrail = Readonly<Record<string, unknown>>;
 
@@ -43,7 +44,11 @@ export function Guardrails() {
       {lists.map(({ title, items }) => (
         <Panel key={title} title={title}>
           {items.length === 0 ? (
-            <Empty title="None: requests and responses pass unchanged. The guardrails page of the documentation shows how to keep personal data, secrets and prompt injection out." />
+            <p className="text-muted">
+              None: requests and responses pass unchanged. Try some below, on texts or on what was logged,
+              before you add them to the{' '}
+              {title === 'Of the gateway, for every request' ? 'configuration' : 'tenant'}.
+            </p>
           ) : (
             <ol className="flex flex-col gap-3">
               {items.map((item) => (
@@ -53,6 +58,7 @@ export function Guardrails() {
           )}
         </Panel>
       ))}
+      <GuardrailTrial key={tenant ?? ''} />
     </div>
   );
 }

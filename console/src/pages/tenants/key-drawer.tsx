@@ -16,6 +16,7 @@ import { RelativeTime } from '../../ui/time.tsx';
 import { UseKey } from '../use-key.tsx';
 import { STATE_TONES } from './keys.tsx';
 import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
+import { LimitPreview } from './limit-preview.tsx';
 
 type Action = 'rotate' | 'pause' | 'revoke';
 
@@ -94,7 +95,7 @@ export function KeyDrawer({
           </div>
         )}
         {secret !== undefined && <SecretOnce secret={secret} what="the new secret" />}
-        {mayChange && apiKey.state !== 'revoked' && <EditKey key={path} path={path} />}
+        {mayChange && apiKey.state !== 'revoked' && <EditKey key={path} tenant={tenant} path={path} />}
         <Panel title="Use it">
           <UseKey
             apiKey="$WEIR_API_KEY"
@@ -120,14 +121,14 @@ export function KeyDrawer({
 }
 
 /** Reads the key as it is now: what the list shows may be older, and has no version. */
-function EditKey({ path }: { readonly path: string }) {
+function EditKey({ tenant, path }: { readonly tenant: string; readonly path: string }) {
   const { data, error, refetch } = useQuery({
     queryKey: ['versioned', path],
     queryFn: ({ signal }) => api.request<ApiKey>('GET', path, { signal }),
   });
   if (error)
     return <ErrorPanel what="The key could not be read" error={error} retry={() => void refetch()} />;
-  return data ? <KeyForm path={path} base={data} /> : <Skeleton className="h-64" />;
+  return data ? <KeyForm tenant={tenant} path={path} base={data} /> : <Skeleton className="h-64" />;
 }
 
 const allowedOf = (models: string) => models.split(/[\s,]+/).filter(Boolean);
@@ -137,7 +138,15 @@ function bodyOf({ name, scopes, limits }: Pick<ApiKey, 'name' | 'scopes' | 'limi
   return { name, scopes, limits: limitsOfDrafts(draftsOf(limits)) };
 }
 
-function KeyForm({ path, base }: { readonly path: string; readonly base: Reply<ApiKey> }) {
+function KeyForm({
+  tenant,
+  path,
+  base,
+}: {
+  readonly tenant: string;
+  readonly path: string;
+  readonly base: Reply<ApiKey>;
+}) {
   // Later versions are for the next time: they must not replace what is being typed.
   const [first] = useState(base);
   const [name, setName] = useState(first.data.name);
@@ -188,6 +197,7 @@ function KeyForm({ path, base }: { readonly path: string; readonly base: Reply<A
           onChange={(drafts) => changed(setLimits)([...drafts])}
           error={form.errorOf('limits')}
         />
+        <LimitPreview subject={{ tenant, scope: 'key', id: first.data.id }} drafts={limits} />
         <FormEnd state={form} action="Save" what="The key was not changed" />
       </form>
       {dialog}

@@ -12,6 +12,7 @@ import { Meter, NEAR } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
 import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
+import { LimitPreview } from './limit-preview.tsx';
 
 /** Every limit that holds in a tenant, with its current use. */
 export function Limits({ tenant }: { readonly tenant: string }) {
@@ -115,6 +116,7 @@ function OwnLimits({ base }: { readonly base: Reply<Tenant> }) {
           }}
           error={form.errorOf('limits')}
         />
+        <LimitPreview subject={{ tenant: tenant.id, scope: 'tenant' }} drafts={limits} />
         <FormEnd state={form} action="Save" what="The limits were not changed" />
       </form>
       {dialog}

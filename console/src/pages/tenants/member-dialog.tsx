@@ -12,6 +12,7 @@ import { SelectField } from '../../ui/field.tsx';
 import { FormEnd, useForm } from '../../ui/form.tsx';
 import { SessionList } from '../sessions.tsx';
 import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
+import { LimitPreview } from './limit-preview.tsx';
 
 /** @returns roles that the caller may give in a tenant */
 export function useRoleOptions(tenant: string, isPerson: boolean) {
@@ -154,6 +155,7 @@ function MemberForm({
         }}
         error={form.errorOf('limits')}
       />
+      <LimitPreview subject={{ tenant, scope: 'user', id: first.data.id }} drafts={limits} />
       <FormEnd state={form} action="Save" onCancel={onClose} what="The member was not changed" />
       {dialog}
     </form>
