@@ -53,6 +53,7 @@ async function createTenant(organisation: Organisation, id: string, name: string
     ids: {
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
       ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
+      ...{ invoice: 'none', cost: 'none' },
     },
     key: String(key.key),
     ownerSession,
