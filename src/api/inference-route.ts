@@ -227,7 +227,7 @@ class InferenceRoute {
     const { endpoint, services } = this;
     const { principal } = request.identity;
     if (httpContext.client !== undefined) {
-      const leave = await services.addressLimiter.enter(httpContext.client, request.signal);
+      const leave = await services.addressLimiter.enter(httpContext.client, request);
       request.onEnd(leave);
     }
     const reading = recorded?.body ?? this.#read(httpContext);

@@ -1,5 +1,5 @@
 import { clientKey } from '../core/client-identity.ts';
-import type { HttpResponse } from '../core/http.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import type { AddressLimiter } from '../limits/per-address.ts';
 import { clientAddress, type ProxyCheck } from './client-address.ts';
 import type { HttpContext } from './http-context.ts';
@@ -61,15 +61,15 @@ export class HttpStage {
     if (!policy.servedWhileDraining) this.options.assertAccepting();
     const { client, request } = httpContext;
     if (client === undefined || policy.takesAddressSlot) return handler(httpContext, caller);
-    return this.#withSlot(client, request.signal, () => handler(httpContext, caller));
+    return this.#withSlot(client, request, () => handler(httpContext, caller));
   }
 
   async #withSlot(
     client: string,
-    signal: AbortSignal,
+    request: Pick<HttpRequest, 'signal'>,
     handle: () => HttpResponse | Promise<HttpResponse>,
   ): Promise<HttpResponse> {
-    const release = await this.options.addressLimiter.enter(client, signal);
+    const release = await this.options.addressLimiter.enter(client, request);
     try {
       return await handle();
     } finally {

@@ -22,7 +22,7 @@ function limiterFor(rules: AddressRules | null, queueTimeoutMs = 100) {
   return { clock, limiter, spend, refused: () => events.names.length };
 }
 
-const never = new AbortController().signal;
+const never = new AbortController();
 
 describe('the rate', () => {
   test('is never exceeded in any window of time, and rejections are counted', () => {
@@ -150,7 +150,7 @@ describe('concurrency slots of an address', () => {
             if (one.kind === 'enter') {
               const caller: (typeof callers)[number] = { controller: new AbortController() };
               callers.push(caller);
-              limiter.enter('a', caller.controller.signal).then(
+              limiter.enter('a', caller.controller).then(
                 (leave) => {
                   settled += 1;
                   inside += 1;
@@ -212,7 +212,7 @@ describe('concurrency slots of an address', () => {
     await limiter.enter('a', never);
     const late = limiter.enter('a', never).catch((error: unknown) => error);
     const gone = new AbortController();
-    const aborted = limiter.enter('a', gone.signal).catch((error: unknown) => error);
+    const aborted = limiter.enter('a', gone).catch((error: unknown) => error);
     await settle();
     const reason = new Error('gone');
     gone.abort(reason);
@@ -226,7 +226,9 @@ describe('concurrency slots of an address', () => {
     const { clock, limiter } = limiterFor({ rps: 1, burst: 1, inflight: 1 });
     const leave = await limiter.enter('a', never);
     const reason = new Error('gone');
-    const outcome = limiter.enter('a', AbortSignal.abort(reason)).catch((error: unknown) => error);
+    const outcome = limiter
+      .enter('a', { signal: AbortSignal.abort(reason) })
+      .catch((error: unknown) => error);
     await settle();
     expect(clock.sleeping).toBe(0);
     leave();

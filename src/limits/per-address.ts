@@ -19,6 +19,11 @@ export interface AddressLimits {
   readonly queueTimeoutMs: number;
 }
 
+/** What ends a wait. Its signal is read by requests that wait, since making one costs more than the check. */
+export interface AbortSource {
+  readonly signal: AbortSignal;
+}
+
 interface Waiter {
   enter(): void;
 }
@@ -93,14 +98,16 @@ export class AddressLimiter {
   /**
    * Takes a concurrency slot of the address, and waits for one if necessary.
    *
+   * @param abort read where the request waits
    * @returns a function that releases the slot; only its first call has an effect
    * @throws GatewayError `rate_limit_exceeded` when no slot is free in time; the signal's reason when it aborts
    */
-  async enter(address: string, signal: AbortSignal): Promise<() => void> {
+  async enter(address: string, abort: AbortSource): Promise<() => void> {
     const { rules, queueTimeoutMs } = this.limits();
     if (!rules || rules.inflight === null) return () => undefined;
     const state = this.#state(address, rules);
-    if (state.inflight >= rules.inflight) await this.#wait(state, rules.inflight, queueTimeoutMs, signal);
+    if (state.inflight >= rules.inflight)
+      await this.#wait(state, rules.inflight, queueTimeoutMs, abort.signal);
     else state.inflight += 1;
     let held = true;
     return () => {

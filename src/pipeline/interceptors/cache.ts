@@ -182,7 +182,7 @@ class CacheInterceptor implements Interceptor {
     const { request } = scope;
     const { value } = entry;
     const target = this.#scopes.targetOf(route, value.provider, value.upstreamModel);
-    const use = { ...this.#use(request), kind };
+    const use = this.#use(request, kind);
     let response: InferenceResponse | undefined;
     try {
       const isPaced = settings.replay === 'paced';
@@ -197,9 +197,13 @@ class CacheInterceptor implements Interceptor {
     if (!response) return undefined;
     const cost = settings.price && value.usage ? costPico(settings.price, value.usage) : 0;
     request.cache = {
-      ...{ status, kind, ageSeconds: ageSeconds(entry, this.services.clock.wallTime()) },
+      status,
+      kind,
+      ageSeconds: ageSeconds(entry, this.services.clock.wallTime()),
       served: {
-        ...{ provider: value.provider, model: value.upstreamModel, costPico: cost ?? 0 },
+        provider: value.provider,
+        model: value.upstreamModel,
+        costPico: cost ?? 0,
         saved: { costPico: (value.nanoUsd ?? 0) * 1_000, ms: value.durationMs },
       },
     };
@@ -214,8 +218,8 @@ class CacheInterceptor implements Interceptor {
     return { clock: this.services.clock, readers: this.cache.readers };
   }
 
-  #use({ identity, routing }: RequestContext): CacheUse {
-    return { kind: 'exact', tenant: identity.principal.tenant, model: routing.modelLabel ?? 'unknown' };
+  #use({ identity, routing }: RequestContext, kind: 'exact' | 'semantic' = 'exact'): CacheUse {
+    return { kind, tenant: identity.principal.tenant, model: routing.modelLabel ?? 'unknown' };
   }
 
   /** @param spare a stale entry for the case that all targets fail */
