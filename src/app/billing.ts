@@ -4,6 +4,7 @@ import { InfrastructureCosts } from '../billing/infrastructure-costs.ts';
 import type { InvoiceEvents } from '../billing/invoice-events.ts';
 import { Invoices } from '../billing/invoices.ts';
 import { MonthClose } from '../billing/month-close.ts';
+import { PdfThread } from '../billing/pdf/pdf-thread.ts';
 import { PriceLists } from '../billing/price-lists.ts';
 import type { Billing } from '../billing/services.ts';
 import type { BillingSettings } from '../billing/settings.ts';
@@ -34,7 +35,11 @@ export function createBilling(
   });
   const invoices = new Invoices({ control, sources, settings, calendar, events });
   const closeRun = new CloseRun(accounts, months, invoices);
-  return { settings, accounts, priceLists, costs, months, invoices, closeRun };
+  const pdf = new PdfThread();
+  return {
+    ...{ settings, accounts, priceLists, costs, months, invoices, closeRun },
+    print: (invoice) => pdf.print({ ...invoice, fonts: settings().fonts }),
+  };
 }
 
 function billingSettings({ billing }: Config): BillingSettings {
@@ -54,5 +59,6 @@ function billingSettings({ billing }: Config): BillingSettings {
     exchangeRates: billing.exchange_rates,
     gpuHours: billing.gpu_hours,
     notes: billing.notes,
+    fonts: billing.fonts ?? undefined,
   };
 }

@@ -3,6 +3,7 @@ import type { CloseRun } from './close-run.ts';
 import type { InfrastructureCosts } from './infrastructure-costs.ts';
 import type { Invoices } from './invoices.ts';
 import type { MonthClose } from './month-close.ts';
+import type { PrintedInvoice } from './pdf/printed-invoice.ts';
 import type { PriceLists } from './price-lists.ts';
 import type { BillingSettings } from './settings.ts';
 
@@ -15,4 +16,6 @@ export interface Billing {
   readonly invoices: Invoices;
   readonly costs: InfrastructureCosts;
   readonly closeRun: CloseRun;
+  /** @returns a PDF file */
+  readonly print: (invoice: Omit<PrintedInvoice, 'fonts'>) => Promise<Uint8Array<ArrayBuffer>>;
 }

@@ -29,4 +29,6 @@ export interface BillingSettings {
   /** US dollars per hour and GPU, by kind. */
   readonly gpuHours: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
+  /** Files of fonts for PDF files, instead of those that come with the program. */
+  readonly fonts?: { readonly regular: string; readonly bold: string } | undefined;
 }

@@ -5,8 +5,10 @@ import { taxClass } from './price-list.ts';
 /** Percent with up to twelve decimals. */
 export const taxRate = z
   .string()
-  .regex(/^\d{1,3}(?:\.\d{1,12})?$/, 'must be a percentage with at most 12 decimals, such as "8.875"')
-  .refine((text) => Exact.parse(text).compare(Exact.of(100n)) <= 0, 'must be at most "100"');
+  .regex(
+    /^(?:\d{1,2}(?:\.\d{1,12})?|100(?:\.0{1,12})?)$/,
+    'must be a percentage from "0" to "100" with at most 12 decimals, such as "8.875"',
+  );
 
 const tax = z.strictObject({
   name: z.string().trim().min(1).max(60).describe('As invoices show it, such as `VAT`.'),

@@ -96,6 +96,14 @@ export const billing = () =>
         'Reverse charge: the recipient of the service is liable for the VAT (Article 196, Council Directive 2006/112/EC).',
       )
       .describe('The note on invoices of tenants with reverse charge.'),
+    fonts: nullable(
+      z.strictObject({
+        regular: text(1_000).describe('A TrueType or OpenType file.'),
+        bold: text(1_000).describe('Its bold font.'),
+      }),
+    ).describe(
+      'Fonts of PDF files. The built-in ones have Latin, Greek, Cyrillic, Arabic and Hebrew letters; names in other scripts, such as Chinese, need others.',
+    ),
     notes: list(text(500)).describe('Notes on each invoice.'),
     exchange_rates: map(
       z.string().regex(CURRENCY, 'is not an ISO 4217 code'),

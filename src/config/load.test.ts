@@ -150,6 +150,7 @@ describe('finding the file', () => {
         taxes: {},
         reverse_charge_note:
           'Reverse charge: the recipient of the service is liable for the VAT (Article 196, Council Directive 2006/112/EC).',
+        fonts: null,
         notes: [],
         exchange_rates: {},
         gpu_hours: { A10G: '1.20', 'A100-40GB': '3.50', 'A100-80GB': '5.00' },

@@ -16,7 +16,7 @@ const filter = z.object({
   month: monthText.optional(),
   status: z.enum(INVOICE_STATUSES).optional(),
 });
-const format = z.object({ format: z.enum(['json', 'csv']).default('json') });
+const format = z.object({ format: z.enum(['json', 'csv', 'pdf']).default('json') });
 const invoiceList = listOf(invoiceObject, 'InvoiceList');
 
 const closeBody = z
@@ -48,7 +48,7 @@ const closeResult = z
   .meta({ id: 'ClosedMonth' });
 
 /** Routes of invoices and credit notes. */
-export function invoiceRoutes({ invoices, closeRun }: Billing): RegisteredRoute[] {
+export function invoiceRoutes({ invoices, closeRun, print }: Billing): RegisteredRoute[] {
   const shown = async (invoice: Invoice, as: z.output<typeof format>['format']): Promise<AdminResult> => {
     const name = (invoice.number ?? `draft-${invoice.id}`).replaceAll(/[^A-Za-z0-9._-]/g, '-');
     const headers = (extension: string) => ({
@@ -59,6 +59,11 @@ export function invoiceRoutes({ invoices, closeRun }: Billing): RegisteredRoute[
         text: { type: 'text/csv; charset=utf-8', body: invoiceCsv(invoice.document, csvField) },
         headers: headers('csv'),
       };
+    }
+    if (as === 'pdf') {
+      const { document, status, hash } = invoice;
+      const body = await print({ document, status, hash });
+      return { bytes: { type: 'application/pdf', body }, headers: headers('pdf') };
     }
     return { body: { ...renderInvoice(invoice), document: invoice.document }, version: invoice.version };
   };
@@ -92,7 +97,7 @@ export function invoiceRoutes({ invoices, closeRun }: Billing): RegisteredRoute[
       method: 'GET',
       path: '/admin/v1/tenants/:tenant/billing/invoices/:invoice',
       permission: 'billing:read',
-      summary: 'Get an issued invoice or credit note as JSON or CSV',
+      summary: 'Get an issued invoice or credit note as JSON, CSV or PDF',
       ...NO_BODY,
       query: format,
       response: wholeInvoice,
@@ -116,7 +121,7 @@ export function invoiceRoutes({ invoices, closeRun }: Billing): RegisteredRoute[
       method: 'GET',
       path: '/admin/v1/billing/invoices/:invoice',
       permission: 'tenants:list',
-      summary: 'Get an invoice or credit note as JSON or CSV',
+      summary: 'Get an invoice or credit note as JSON, CSV or PDF',
       ...NO_BODY,
       query: format,
       response: wholeInvoice,

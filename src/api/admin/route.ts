@@ -40,8 +40,11 @@ const storedResponse = z.object({
   text: z.object({ type: z.string(), body: z.string() }).optional(),
 });
 
-/** The result of a handler: a value that is sent as JSON, or text. */
-export type AdminResult = Readonly<Partial<z.infer<typeof storedResponse>>>;
+/** The result of a handler: a value that is sent as JSON, text, or bytes. */
+export type AdminResult = Readonly<Partial<z.infer<typeof storedResponse>>> & {
+  /** Only of routes that read: repetitions of writes get what is stored of the first one. */
+  readonly bytes?: { readonly type: string; readonly body: Uint8Array<ArrayBuffer> };
+};
 
 /** The largest body of most admin routes, in bytes. */
 const ADMIN_BODY = 1024 * 1024;
@@ -207,10 +210,11 @@ function seenVersion(headers: HeaderReader): SeenVersion {
 
 function render(
   { request }: HttpContext,
-  { body, version, headers = {}, text }: AdminResult,
+  { body, version, headers = {}, text, bytes }: AdminResult,
   status: 200 | 201 | 204,
 ): HttpResponse | Promise<HttpResponse> {
   const all = { ...headers, ...(version === undefined ? {} : { etag: `"${version}"` }) };
+  if (bytes) return httpResponse(status, bytes.body, { ...all, 'content-type': bytes.type });
   if (text) {
     return httpResponse(status, text.body, { ...all, 'content-type': text.type });
   }

@@ -1,0 +1,11 @@
+import type { InvoiceDocument, InvoiceStatus } from '../invoice-document.ts';
+
+/** What is printed: a document, and the facts beside it. */
+export interface PrintedInvoice {
+  readonly document: InvoiceDocument;
+  readonly status: InvoiceStatus;
+  /** SHA-256 of the document; null for drafts. */
+  readonly hash: string | null;
+  /** Files of fonts, instead of those that come with the program. */
+  readonly fonts?: { readonly regular: string; readonly bold: string } | undefined;
+}
