@@ -106,7 +106,7 @@ export class PdfPage {
     const shown = visibleText(title);
     const below = visibleText(details);
     const [first, second] = [COLUMNS[0], COLUMNS[1]];
-    // The title may use the columns of quantity and price, which are empty beside it.
+    // The title may use the columns of quantity and price, which are empty there.
     const width = COLUMNS[3].x + COLUMNS[3].width - second.x;
     this.#use({ size: 9, bold: true });
     const height = this.pdf.heightOfString(shown, { width });

@@ -1,6 +1,6 @@
 import type { InvoiceDocument, InvoiceStatus } from '../invoice-document.ts';
 
-/** What is printed: a document, and the facts beside it. */
+/** What is printed: a document with its status and hash. */
 export interface PrintedInvoice {
   readonly document: InvoiceDocument;
   readonly status: InvoiceStatus;
