@@ -86,7 +86,9 @@ const BROWSER = {
 /** Bad input and damaged streams once more, and everything in `full`: through a tunnel to gateways that serve TLS. */
 const OVER_TLS = {
   name: 'end to end, over TLS',
-  paths: full ? ['./test/e2e/'] : ['./test/e2e/bad-input.test.ts', './test/e2e/upstream-failures.test.ts'],
+  paths: full
+    ? ['./test/e2e/', './test/fuzz/']
+    : ['./test/e2e/bad-input.test.ts', './test/e2e/upstream-failures.test.ts'],
   environment: { WEIR_TEST_TLS: '1' },
 };
 /**
