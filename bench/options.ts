@@ -7,6 +7,7 @@ export const scenarioNames = [
   'memory',
   'startup',
   'many-tenants',
+  'guardrails',
   'requests',
   'aborts',
 ] as const;

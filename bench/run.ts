@@ -13,6 +13,7 @@ import type { BenchOptions, ScenarioName } from './options.ts';
 import { Measurements } from './report/series.ts';
 import type { Bench } from './scenarios/bench.ts';
 import { manyAborts, manyRequests } from './scenarios/endurance.ts';
+import { guardrails } from './scenarios/guardrails.ts';
 import { latency } from './scenarios/latency.ts';
 import { manyTenants } from './scenarios/many-tenants.ts';
 import { memory } from './scenarios/memory.ts';
@@ -46,6 +47,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<void>>>
   memory,
   startup,
   'many-tenants': manyTenants,
+  guardrails,
   requests: manyRequests,
   aborts: manyAborts,
 };

@@ -96,6 +96,32 @@ export function weirConfig(upstreamPort: number, { keepUsage = true, isCached = 
   });
 }
 
+/** Models of `guardrailsConfig`, named after what guards them; `decoded` has a guardrail that only reads events. */
+export const GUARDED_MODELS = ['off', 'decoded', 'pii', 'words', 'injection'] as const;
+
+/** Weir with the same upstream behind several models, each with a guardrail on its responses. */
+export function guardrailsConfig(upstreamPort: number): string {
+  const base_url = `http://127.0.0.1:${upstreamPort}/v1`;
+  const on = ['output'];
+  const words = Array.from({ length: 100 }, (_, index) => `${WORD_BEGINNINGS[index % 20]}${index}x`);
+  return yaml({
+    providers: [
+      { id: 'mock', kind: 'openai-compatible', base_url, api_key: 'sk-mock', discover: false },
+    ],
+    models: GUARDED_MODELS.map((id) => ({ id, targets: [{ provider: 'mock', model: 'mock-model' }] })),
+    guardrails: [
+      { id: 'decoded', kind: 'pii', action: 'pseudonymise', on: ['input'], models: ['decoded'] },
+      { id: 'pii', kind: 'pii', action: 'redact', on, models: ['pii'] },
+      { id: 'words', kind: 'rules', action: 'redact', on, models: ['words'], rules: { words } },
+      { id: 'injection', kind: 'injection', action: 'block', on, models: ['injection'] },
+    ],
+    limits: UNREACHED_SERVER_LIMITS,
+  });
+}
+
+/** What listed words begin with: those of the mock's text among them. */
+const WORD_BEGINNINGS = 'the riv fal mea sto can war hel pro con int rea sea lan for sta tra pla gra cha'.split(' ');
+
 /** The names of the models of `manyTenantsConfig`. */
 export const manyModels = (): string[] => Array.from({ length: MANY_MODELS }, (_, index) => `model-${index}`);
 
