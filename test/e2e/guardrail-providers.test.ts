@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isRecord } from '../../src/core/json.ts';
@@ -6,38 +6,37 @@ import { freePort } from '../support/free-port.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { MISBEHAVING } from '../support/plugins.ts';
-import { eventStream, hang, html, json, type Script } from '../support/scripts.ts';
-import { chat, completion, eventually, expectError, mockConfig, post, streamPieces } from './harness.ts';
+import { eventStream, hang, html, json, type Script, status } from '../support/scripts.ts';
+import { completion, eventually, mockConfig, streamPieces } from './harness.ts';
+import { askIn, DIALECTS, type DialectName, type DialectResponse } from './helpers/dialects.ts';
 
-/** Guardrails that ask servers and plugins, through the public API. */
+/**
+ * Guardrails that ask servers and plugins, through the public API. One gateway has a model for each case, and its guardrails.
+ */
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
+/** What the servers of guardrails do, by their paths. */
+const SERVERS: Readonly<Record<string, Script | ((request: { json(): unknown }) => Script)>> = {
+  check: findsSecrets,
+  hangs: hang(),
+  html: html(200),
+  error: html(500),
+  redirects: status(302, '', { location: '/check' }),
+  'no-list': json({ findings: 'none' }),
+  'no-score': json({ findings: [{ kind: 'lie', score: 7 }] }),
+  'fewer-texts': json({ findings: [{ kind: 'secret_word' }], texts: [] }),
+  'no-texts': json({ findings: [{ kind: 'secret_word' }] }),
+  deep: { ...json({}), body: `{"findings":${'['.repeat(5_000)}` },
+};
+const FAULTY = Object.keys(SERVERS).filter((path) => path !== 'check');
+/** What plugins do with a check, all of it a fault. */
+const MISBEHAVIOUR = ['throw', 'loop', 'exit', 'number'];
 
-interface Setup {
-  readonly gateway: Gateway;
-  readonly mock: MockUpstream;
-  readonly server: MockUpstream;
-}
-
-async function start(
-  guardrail: Readonly<Record<string, unknown>>,
-  more: Readonly<Record<string, unknown>> = {},
-): Promise<Setup> {
-  const [mock, server] = await Promise.all([startMockUpstream(), startMockUpstream()]);
-  closers.push(() => Promise.all([mock.close(), server.close()]));
-  const settings = {
-    id: 'outside',
-    kind: 'http',
-    server: { url: `${server.url}/check`, cache: '0s' },
-    ...guardrail,
-  };
-  const gateway = await startGateway({ config: mockConfig(mock.url, { guardrails: [settings], ...more }) });
-  closers.push(() => gateway.stop());
-  return { gateway, mock, server };
-}
+let mock: MockUpstream;
+let server: MockUpstream;
+let gateway: Gateway;
+let example: ReturnType<typeof spawn>;
+/** Held back until the provider has the request. */
+let provider: PromiseWithResolvers<void>;
 
 /** A server that finds and replaces the word "secret". */
 function findsSecrets(request: { json(): unknown }): Script {
@@ -50,123 +49,178 @@ function findsSecrets(request: { json(): unknown }): Script {
   });
 }
 
-const ask = (text: string) => chat({ messages: [{ role: 'user', content: text }] });
+interface Case {
+  readonly model: string;
+  readonly [setting: string]: unknown;
+}
 
-describe('a guardrail that asks a server', () => {
-  test('blocks requests and responses', async () => {
-    const { gateway, mock, server } = await start({ action: 'block' });
-    server.respondAlways(findsSecrets);
-    mock.respondAlways(completion('a secret'));
-    await expectError(await post(gateway, ask('my secret')), 400, 'guardrail_blocked');
-    expect(mock.requests).toHaveLength(0);
-    const response = await (await post(gateway, ask('hello'))).text();
-    expect(response).toContain('content_filter');
-    expect(response).not.toContain('a secret');
+function cases(url: string, examplePort: number): readonly Case[] {
+  const http = (model: string, path: string, more: Readonly<Record<string, unknown>>): Case => ({
+    ...{ model, kind: 'http', server: { url: `${url}/${path}`, cache: '0s' } },
+    ...more,
+  });
+  const plugin = (model: string, of: string, more: Readonly<Record<string, unknown>>): Case => ({
+    ...{ model, kind: 'plugin', plugin: of },
+    ...more,
+  });
+  const faulty = (path: string) => ({
+    on: ['input'],
+    ...(path === 'hangs' ? { timeout: '100ms' } : {}),
+  });
+  return [
+    http('blocks', 'check', { action: 'block' }),
+    http('redacts', 'check', { action: 'redact' }),
+    http('beside', 'beside', { action: 'block', run: 'beside', on: ['input'] }),
+    ...FAULTY.flatMap((path) => [
+      http(`${path}-open`, path, { action: 'redact', fail: 'open', ...faulty(path) }),
+      http(`${path}-closed`, path, { action: 'redact', ...faulty(path) }),
+      http(`${path}-output`, path, { action: 'redact', ...faulty(path), on: ['output'] }),
+      http(`${path}-output-open`, path, {
+        ...{ action: 'redact', fail: 'open', ...faulty(path), on: ['output'] },
+      }),
+    ]),
+    {
+      ...{ model: 'example', kind: 'http', action: 'redact' },
+      server: {
+        ...{ url: `http://127.0.0.1:${examplePort}/check`, headers: { authorization: 'Bearer change-me' } },
+      },
+    },
+    plugin('plugin-redacts', 'fine', { action: 'redact' }),
+    plugin('plugin-blocks', 'fine', { action: 'block' }),
+    ...MISBEHAVIOUR.flatMap((what) => [
+      plugin(`${what}-open`, what, { action: 'block', fail: 'open' }),
+      plugin(`${what}-closed`, what, { action: 'block' }),
+    ]),
+  ];
+}
+
+beforeAll(async () => {
+  [mock, server] = await Promise.all([startMockUpstream(), startMockUpstream()]);
+  const port = await freePort();
+  const program = fileURLToPath(new URL('../../examples/guardrail-server/server.mjs', import.meta.url));
+  example = spawn(process.execPath, [program], {
+    env: { PATH: process.env.PATH ?? '', PORT: String(port) },
+  });
+  for (const [path, responder] of Object.entries(SERVERS)) {
+    server.when((request) => request.path === `/${path}`, responder);
+  }
+  // It responds when the provider has the request: one after the other, it would never.
+  server.when(
+    (request) => request.path === '/beside',
+    async (request) => {
+      await provider.promise;
+      return findsSecrets(request);
+    },
+  );
+  const all = cases(server.url, port);
+  const models = all.map(({ model }) => ({
+    id: model,
+    targets: [{ provider: 'mock', model: 'upstream-chat' }],
+  }));
+  const guardrails = all.map(({ model, ...settings }) => ({ ...settings, id: `of-${model}`, models: [model] }));
+  const plugins = ['fine', ...MISBEHAVIOUR].map((what) => ({
+    ...{ id: what, module: MISBEHAVING, timeout: '250ms', config: { at: 'check', do: what } },
+  }));
+  gateway = await startGateway({ config: mockConfig(mock.url, { models, guardrails, plugins }) });
+}, 60_000);
+beforeEach(() => {
+  provider = Promise.withResolvers<void>();
+  mock.respondAlways((request) => {
+    provider.resolve();
+    const isStream = request.text().includes('"stream":true');
+    return isStream ? eventStream(streamPieces('one se', 'cret wo', 'rd')) : completion('one secret');
+  });
+});
+afterAll(async () => {
+  example.kill('SIGKILL');
+  await gateway.stop();
+  await Promise.all([mock.close(), server.close()]);
+});
+
+/** Runs something. @returns its result, and how many requests the provider received meanwhile */
+async function counted<T>(run: () => Promise<T>): Promise<readonly [result: T, requests: number]> {
+  const before = mock.requests.length;
+  const result = await run();
+  return [result, mock.requests.length - before];
+}
+
+const ask = (model: string, text: string, dialect: DialectName = 'chat', stream = false) =>
+  askIn(gateway, dialect, { model, text, stream });
+const expectBlocked = ({ status: code, raw }: DialectResponse) => {
+  expect([code, raw]).toEqual([400, expect.stringContaining('secret_word')]);
+};
+
+describe.each(DIALECTS)('a guardrail that asks a server, in the dialect %s', (dialect) => {
+  test('blocks requests and responses, also streams', async () => {
+    const [request, sent] = await counted(() => ask('blocks', 'my secret', dialect));
+    expectBlocked(request);
+    expect(sent).toBe(0);
+    for (const stream of [false, true]) {
+      const response = await ask('blocks', 'hello', dialect, stream);
+      expect(response.raw).toMatch(/content_filter|refusal/);
+      expect(response.raw).not.toContain('secret');
+    }
   });
 
   test('redacts requests, responses and streams', async () => {
-    const { gateway, mock, server } = await start({ action: 'redact' });
-    server.respondAlways(findsSecrets);
-    mock.respond(completion('one secret'));
-    expect(await (await post(gateway, ask('my secret'))).text()).toContain('one [SECRET]');
-    expect(mock.requests[0]?.text()).toContain('my [SECRET]');
-    mock.respond(eventStream(streamPieces('a se', 'cret wo', 'rd')));
-    const stream = await (await post(gateway, chat({ stream: true }))).text();
-    expect(stream).not.toContain('cret wo');
-    expect(stream).toContain('[SECRET]');
-    expect(stream).toContain('[DONE]');
+    for (const stream of [false, true]) {
+      const response = await ask('redacts', 'my secret', dialect, stream);
+      expect(response.text).toBe(stream ? 'one [SECRET] word' : 'one [SECRET]');
+      expect(mock.requests.at(-1)?.text()).toContain('my [SECRET]');
+    }
   });
 
-  test('beside the provider, asks both at the same time', async () => {
-    const { gateway, mock, server } = await start({ action: 'block', run: 'beside', on: ['input'] });
-    const provider = Promise.withResolvers<void>();
-    mock.respondAlways(() => {
-      provider.resolve();
-      return completion();
-    });
-    // It responds when the provider has the request: one after the other, it would never.
-    server.respondAlways(async (request) => {
-      await provider.promise;
-      return findsSecrets(request);
-    });
-    await expectError(await post(gateway, ask('my secret')), 400, 'guardrail_blocked');
-    expect(mock.requests).toHaveLength(1);
+  test.each(FAULTY)('%s lets requests and responses pass or blocks them, as "fail" says', async (what) => {
+    for (const stream of [false, true]) {
+      const question = [what === 'no-texts' ? 'my secret' : 'hello', dialect, stream] as const;
+      const text = stream ? 'one secret word' : 'one secret';
+      const [open, sent] = await counted(() => ask(`${what}-open`, ...question));
+      expect([open.status, open.text, sent]).toEqual([200, text, 1]);
+      const [closed, unsent] = await counted(() => ask(`${what}-closed`, ...question));
+      expect(closed.status).toBeGreaterThanOrEqual(400);
+      expect(unsent).toBe(0);
+      const output = await ask(`${what}-output`, ...question);
+      expect(output.raw).not.toContain('secret');
+      expect(output.raw).toMatch(/content_filter|refusal/);
+      expect((await ask(`${what}-output-open`, ...question)).text).toBe(text);
+    }
   });
+});
 
-  test.each([
-    ['hangs', hang()],
-    ['responds with HTML', html(200)],
-    ['fails', html(500)],
-  ])('that %s lets requests pass or blocks them, as "fail" says', async (_, script) => {
-    const open = await start({ action: 'block', fail: 'open', timeout: '200ms', on: ['input'] });
-    open.server.respondAlways(script);
-    open.mock.respondAlways(completion());
-    expect((await post(open.gateway, ask('hello'))).status).toBe(200);
-    const closed = await start({ action: 'block', timeout: '200ms', on: ['input'] });
-    closed.server.respondAlways(script);
-    closed.mock.respondAlways(completion());
-    expect((await post(closed.gateway, ask('hello'))).status).toBeGreaterThanOrEqual(400);
-    expect(closed.mock.requests).toHaveLength(0);
-  });
+test('a guardrail beside the provider asks both at the same time', async () => {
+  const [response, sent] = await counted(() => ask('beside', 'my secret'));
+  expectBlocked(response);
+  expect(sent).toBe(1);
 });
 
 test('the example server speaks the contract', async () => {
-  const port = await freePort();
-  const program = fileURLToPath(new URL('../../examples/guardrail-server/server.mjs', import.meta.url));
-  const child = spawn(process.execPath, [program], {
-    env: { PATH: process.env.PATH ?? '', PORT: String(port) },
-  });
-  closers.push(() => child.kill('SIGKILL'));
-  await eventually('the server listens', () =>
-    fetch(`http://127.0.0.1:${port}/`).then(
-      () => true,
-      () => false,
-    ),
-  );
-  const { gateway, mock } = await start({
-    action: 'redact',
-    server: { url: `http://127.0.0.1:${port}/check`, headers: { authorization: 'Bearer change-me' } },
-  });
   mock.respondAlways(completion('The code name is Titan.'));
-  const text = await (await post(gateway, ask('Tell me of titan'))).text();
+  await eventually('the server listens', async () => (await ask('example', 'hello')).status === 200);
+  const { text } = await ask('example', 'Tell me of titan');
   expect(text).toContain('The code name is [CODE NAME].');
-  expect(mock.requests[0]?.text()).toContain('Tell me of [CODE NAME]');
+  expect(mock.requests.at(-1)?.text()).toContain('Tell me of [CODE NAME]');
 });
 
 describe('a guardrail that asks a plugin', () => {
-  const plugin = { id: 'words', kind: 'plugin', plugin: 'misbehaving', server: undefined };
-  const plugins = (config: Readonly<Record<string, unknown>> = {}) => ({
-    plugins: [{ module: MISBEHAVING, timeout: '500ms', config: { at: 'check', do: 'fine', ...config } }],
-  });
-
   test('redacts and blocks by its findings', async () => {
-    const { gateway, mock } = await start({ ...plugin, action: 'redact' }, plugins());
-    mock.respondAlways(completion('one secret'));
-    expect(await (await post(gateway, ask('my secret'))).text()).toContain('one ***');
-    expect(mock.requests[0]?.text()).toContain('my ***');
-    const blocking = await start({ ...plugin, action: 'block' }, plugins());
-    const error = await expectError(await post(blocking.gateway, ask('my secret')), 400, 'guardrail_blocked');
-    expect(error.message).toContain('secret_word');
+    expect((await ask('plugin-redacts', 'my secret')).text).toContain('one ***');
+    expect(mock.requests.at(-1)?.text()).toContain('my ***');
+    expectBlocked(await ask('plugin-blocks', 'my secret'));
   });
 
-  test.each(['throw', 'loop', 'exit', 'number'])('that does "%s" is contained', async (what) => {
-    const { gateway, mock } = await start(
-      { ...plugin, action: 'block', fail: 'open' },
-      plugins({ do: what }),
-    );
-    mock.respondAlways(completion());
-    expect((await post(gateway, ask('hello'))).status).toBe(200);
-    const closed = await start({ ...plugin, action: 'block' }, plugins({ do: what }));
-    closed.mock.respondAlways(completion());
-    expect((await post(closed.gateway, ask('hello'))).status).toBeGreaterThanOrEqual(400);
-    expect(closed.mock.requests).toHaveLength(0);
+  test.each(MISBEHAVIOUR)('that does "%s" is contained', async (what) => {
+    expect((await ask(`${what}-open`, 'hello')).status).toBe(200);
+    const [closed, sent] = await counted(() => ask(`${what}-closed`, 'hello'));
+    expect(closed.status).toBeGreaterThanOrEqual(400);
+    expect(sent).toBe(0);
   });
 
   test('that is not configured is an error of the configuration', async () => {
-    const error = await start({ ...plugin, action: 'block' }).then(
+    const guardrails = [{ id: 'words', kind: 'plugin', plugin: 'nowhere', action: 'block' }];
+    const error = await startGateway({ config: mockConfig(mock.url, { guardrails }) }).then(
       () => '',
       (thrown: unknown) => String(thrown),
     );
-    expect(error).toContain('guardrails[0].plugin: unknown plugin "misbehaving"');
+    expect(error).toContain('guardrails[0].plugin: unknown plugin "nowhere"');
   });
 });
