@@ -105,9 +105,7 @@ export function guardrailsConfig(upstreamPort: number): string {
   const on = ['output'];
   const words = Array.from({ length: 100 }, (_, index) => `${WORD_BEGINNINGS[index % 20]}${index}x`);
   return yaml({
-    providers: [
-      { id: 'mock', kind: 'openai-compatible', base_url, api_key: 'sk-mock', discover: false },
-    ],
+    providers: [{ id: 'mock', kind: 'openai-compatible', base_url, api_key: 'sk-mock', discover: false }],
     models: GUARDED_MODELS.map((id) => ({ id, targets: [{ provider: 'mock', model: 'mock-model' }] })),
     guardrails: [
       { id: 'decoded', kind: 'pii', action: 'pseudonymise', on: ['input'], models: ['decoded'] },
@@ -120,7 +118,8 @@ export function guardrailsConfig(upstreamPort: number): string {
 }
 
 /** What listed words begin with: those of the mock's text among them. */
-const WORD_BEGINNINGS = 'the riv fal mea sto can war hel pro con int rea sea lan for sta tra pla gra cha'.split(' ');
+const WORD_BEGINNINGS =
+  'the riv fal mea sto can war hel pro con int rea sea lan for sta tra pla gra cha'.split(' ');
 
 /** The names of the models of `manyTenantsConfig`. */
 export const manyModels = (): string[] => Array.from({ length: MANY_MODELS }, (_, index) => `model-${index}`);

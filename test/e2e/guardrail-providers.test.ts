@@ -117,7 +117,11 @@ beforeAll(async () => {
     id: model,
     targets: [{ provider: 'mock', model: 'upstream-chat' }],
   }));
-  const guardrails = all.map(({ model, ...settings }) => ({ ...settings, id: `of-${model}`, models: [model] }));
+  const guardrails = all.map(({ model, ...settings }) => ({
+    ...settings,
+    id: `of-${model}`,
+    models: [model],
+  }));
   const plugins = ['fine', ...MISBEHAVIOUR].map((what) => ({
     ...{ id: what, module: MISBEHAVING, timeout: '250ms', config: { at: 'check', do: what } },
   }));
