@@ -51,7 +51,8 @@ describe('environment', () => {
   test('times in seconds', () => {
     const env = { QUEUE_TIMEOUT_SECS: '3', MAX_REQUEST_SECS: '60', STREAM_IDLE_TIMEOUT_SECS: '9' };
     expect(loadText('limits: { queue_timeout: 1s }', env).config.limits).toMatchObject({
-      queue_timeout: 3_000,
+      // The file takes precedence over names that other platforms use.
+      queue_timeout: 1_000,
       max_request: 60_000,
       stream_idle: 9_000,
     });
@@ -60,7 +61,7 @@ describe('environment', () => {
     ]);
   });
 
-  test('quotas of every tenant, in place of those of the file of the same kind', () => {
+  test('quotas of every tenant, unless the file has one of the same kind', () => {
     const env = {
       ORG_DAILY_TOKEN_LIMIT: '10000000',
       ORG_DAILY_REQUEST_LIMIT: '100000',
@@ -71,7 +72,12 @@ describe('environment', () => {
     expect(read('', env)).toEqual(['tokens day 10000000', 'requests day 100000', 'tokens month 300000000']);
     const file =
       'limits: { per_tenant: [{ of: tokens, per: day, max: 5 }, { of: cost, per: month, max: "9" }] }';
-    expect(read(file, { ORG_DAILY_TOKEN_LIMIT: '7' })).toEqual(['tokens day 7', 'cost month 9']);
+    expect(read(file, { ORG_DAILY_TOKEN_LIMIT: '7' })).toEqual(['tokens day 5', 'cost month 9']);
+    expect(read(file, { ORG_DAILY_REQUEST_LIMIT: '7' })).toEqual([
+      'requests day 7',
+      'tokens day 5',
+      'cost month 9',
+    ]);
     expect(faultsOf('', { ORG_DAILY_TOKEN_LIMIT: 'many' })).toContain(
       'ORG_DAILY_TOKEN_LIMIT limits.per_tenant[0].max: must be a whole number',
     );

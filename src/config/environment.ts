@@ -14,6 +14,8 @@ export interface ConfigVariable {
   readonly read: (value: string) => unknown;
   /** For the documentation. */
   readonly note?: string;
+  /** True for names that other platforms use: a value of the file takes precedence. */
+  readonly fileWins?: true;
 }
 
 const asIs = (value: string): unknown => value;
@@ -66,7 +68,9 @@ function decoded(text: string): string {
   }
 }
 
-/** The variables that override the file. An empty variable counts as not set. */
+const FILE_WINS = 'A value in the file takes precedence.';
+
+/** The variables that override the file, except for those with `fileWins`. An empty variable counts as not set. */
 export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
   { name: 'SERVER_HOST', path: ['server', 'host'], read: asIs },
   { name: 'SERVER_PORT', path: ['server', 'port'], read: asIs },
@@ -98,13 +102,44 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
     name: 'MAX_RPS_PER_IP',
     path: ['limits', 'per_ip', 'rps'],
     read: asIs,
-    note: '`off` or `0` disables `limits.per_ip`.',
+    note: `\`off\` or \`0\` disables \`limits.per_ip\`. ${FILE_WINS}`,
+    fileWins: true,
   },
-  { name: 'RPS_BURST', path: ['limits', 'per_ip', 'burst'], read: asIs },
-  { name: 'MAX_INFLIGHT_PER_IP', path: ['limits', 'per_ip', 'inflight'], read: asIs },
-  { name: 'QUEUE_TIMEOUT_SECS', path: ['limits', 'queue_timeout'], read: seconds, note: 'Seconds.' },
-  { name: 'MAX_REQUEST_SECS', path: ['limits', 'max_request'], read: seconds, note: 'Seconds.' },
-  { name: 'STREAM_IDLE_TIMEOUT_SECS', path: ['limits', 'stream_idle'], read: seconds, note: 'Seconds.' },
+  {
+    name: 'RPS_BURST',
+    path: ['limits', 'per_ip', 'burst'],
+    read: asIs,
+    note: FILE_WINS,
+    fileWins: true,
+  },
+  {
+    name: 'MAX_INFLIGHT_PER_IP',
+    path: ['limits', 'per_ip', 'inflight'],
+    read: asIs,
+    note: FILE_WINS,
+    fileWins: true,
+  },
+  {
+    name: 'QUEUE_TIMEOUT_SECS',
+    path: ['limits', 'queue_timeout'],
+    read: seconds,
+    note: `Seconds. ${FILE_WINS}`,
+    fileWins: true,
+  },
+  {
+    name: 'MAX_REQUEST_SECS',
+    path: ['limits', 'max_request'],
+    read: seconds,
+    note: `Seconds. ${FILE_WINS}`,
+    fileWins: true,
+  },
+  {
+    name: 'STREAM_IDLE_TIMEOUT_SECS',
+    path: ['limits', 'stream_idle'],
+    read: seconds,
+    note: `Seconds. ${FILE_WINS}`,
+    fileWins: true,
+  },
   { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', path: ['tracing', 'endpoint'], read: asIs },
   { name: 'OTEL_EXPORTER_OTLP_PROTOCOL', path: ['tracing', 'protocol'], read: lowerCase },
   {
@@ -137,7 +172,7 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
 const PER_IP_VARIABLE = 'MAX_RPS_PER_IP';
 const PER_IP_OFF = /^(?:0|off)$/i;
 
-/** The variables of quotas for every tenant; they replace those of the same kind and period in `limits.per_tenant`. */
+/** The variables of quotas for every tenant. One of the same kind and period in `limits.per_tenant` of the file takes precedence. */
 export const TENANT_LIMIT_VARIABLES = [
   { name: 'ORG_DAILY_TOKEN_LIMIT', of: 'tokens', per: 'day' },
   { name: 'ORG_DAILY_REQUEST_LIMIT', of: 'requests', per: 'day' },
@@ -165,12 +200,16 @@ export function applyEnvironment(
     origins.set(path, { kind: 'environment', variable: name });
     unreadable.delete(formatPath(path));
   };
-  for (const { name, path, read } of CONFIG_VARIABLES) {
+  const isOff = PER_IP_OFF.test(variable(env, PER_IP_VARIABLE) ?? '');
+  const effective = CONFIG_VARIABLES.filter(({ path, fileWins }) => !(fileWins && isGiven(root, path)));
+  for (const { name, path, read } of effective) {
     const value = variable(env, name);
     const content = value === undefined ? undefined : read(value);
     if (content !== undefined) put(path, name, content);
   }
-  if (PER_IP_OFF.test(variable(env, PER_IP_VARIABLE) ?? '')) put(['limits', 'per_ip'], PER_IP_VARIABLE, null);
+  if (isOff && effective.some(({ name }) => name === PER_IP_VARIABLE)) {
+    put(['limits', 'per_ip'], PER_IP_VARIABLE, null);
+  }
   putTenantLimits(root, env, put);
   const directory = variable(env, DATA_DIR_VARIABLE);
   const storage = root.storage;
@@ -178,6 +217,17 @@ export function applyEnvironment(
   if (directory === undefined) return;
   put(['storage', 'data_dir'], DATA_DIR_VARIABLE, directory);
   if (!given) put(['storage', 'database_url'], DATA_DIR_VARIABLE, `sqlite:${directory}`);
+}
+
+/** Whether the file sets the key, or one of its sections to something else, such as null. */
+function isGiven(file: ConfigMap, path: readonly string[]): boolean {
+  let value: unknown = file;
+  for (const key of path) {
+    if (!isConfigMap(value)) return true;
+    if (!Object.hasOwn(value, key)) return false;
+    value = value[key];
+  }
+  return true;
 }
 
 function putTenantLimits(
@@ -189,15 +239,14 @@ function putTenantLimits(
     const value = variable(env, name);
     return value === undefined ? [] : [{ name, of, per, max: /^\d+$/.test(value) ? Number(value) : value }];
   });
-  const [first] = given;
-  if (!first) return;
   const { limits } = root;
   const list = isConfigMap(limits) && Array.isArray(limits.per_tenant) ? limits.per_tenant : [];
-  const others = list.filter(
-    (one) => !(isConfigMap(one) && given.some(({ of, per }) => one.of === of && one.per === per)),
+  const added = given.filter(
+    ({ of, per }) => !list.some((one) => isConfigMap(one) && one.of === of && one.per === per),
   );
-  const own = given.map(({ of, per, max }) => ({ of, per, max }));
-  put(['limits', 'per_tenant'], given.map(({ name }) => name).join(', '), [...own, ...others]);
+  if (added.length === 0) return;
+  const own = added.map(({ of, per, max }) => ({ of, per, max }));
+  put(['limits', 'per_tenant'], added.map(({ name }) => name).join(', '), [...own, ...list]);
 }
 
 /** The innermost of nested sections, created when absent; null where the file has a value of another type, which is reported elsewhere. */

@@ -233,7 +233,9 @@ describe('values', () => {
         RPS_BURST: '7',
         MAX_INFLIGHT_PER_IP: '9',
       }),
-    ).toEqual([{ rps: 5, burst: 7, inflight: 9 }, ['::1']]);
+    ).toEqual([{ rps: 1, burst: 7, inflight: 9 }, ['::1']]);
+    expect(read('limits: { per_ip: null }', { MAX_RPS_PER_IP: '5', RPS_BURST: '7' })[0]).toBeNull();
+    expect(read('limits: { per_ip: { rps: 3 } }', { MAX_RPS_PER_IP: 'off' })[0]).toMatchObject({ rps: 3 });
     expect(read('', { MAX_INFLIGHT_PER_IP: '9' })[0]).toEqual({ rps: 50, burst: 50, inflight: 9 });
     for (const off of ['0', 'off', 'OFF']) {
       expect(read('', { MAX_RPS_PER_IP: off, RPS_BURST: '7' })[0]).toBeNull();
