@@ -42,6 +42,8 @@ export function findServices() {
     promtool: find('promtool'),
     alertmanager: find('prometheus-alertmanager') ?? find('alertmanager'),
     amtool: find('amtool'),
+    nginx: find('nginx', ['/usr/sbin', '/usr/local/sbin']),
+    haproxy: find('haproxy', ['/usr/sbin', '/usr/local/sbin']),
     chromium: find('chromium') ?? find('chromium-browser') ?? find('google-chrome'),
   };
 }
@@ -71,6 +73,8 @@ export function ensureServices() {
       packages: ['prometheus-alertmanager'],
       present: ({ alertmanager, amtool }) => alertmanager !== undefined && amtool !== undefined,
     },
+    { name: 'nginx', packages: ['nginx-light'], present: ({ nginx }) => nginx !== undefined },
+    { name: 'HAProxy', packages: ['haproxy'], present: ({ haproxy }) => haproxy !== undefined },
     {
       name: 'Chromium',
       packages: ['chromium'],

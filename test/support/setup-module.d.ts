@@ -19,6 +19,8 @@ declare module '*/scripts/test-services.mjs' {
     readonly promtool: string | undefined;
     readonly alertmanager: string | undefined;
     readonly amtool: string | undefined;
+    readonly nginx: string | undefined;
+    readonly haproxy: string | undefined;
     readonly chromium: string | undefined;
   };
 }
