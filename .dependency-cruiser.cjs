@@ -22,7 +22,7 @@ const layers = [
     'events',
     'plugins',
   ],
-  ['dispatch'],
+  ['dispatch', 'webhooks'],
   ['pipeline', 'server'],
   ['http'],
   ['api'],

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type DocumentedRoute, openApiDocument } from '../http/openapi.ts';
 import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
+import { eventStreamQuery } from './admin/event-stream.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
 import { liveQuery } from './admin/live.ts';
 import { overrideRequest, targetStates } from './admin/routing.ts';
@@ -336,6 +337,19 @@ const ROUTES: readonly DocumentedRoute[] = [
     query: liveQuery,
     responseType: 'text/event-stream',
   },
+  ...['/admin/v1/events/stream', '/admin/v1/tenants/{tenant}/events/stream'].map(
+    (path): DocumentedRoute => ({
+      method: 'get',
+      path,
+      tag: 'Admin',
+      summary: 'Follow durable events',
+      description:
+        'Server-sent events with the id and type of each event; the data is the payload that webhooks get. Begins after `last-event-id` or `after`, else with new events. Ends after five minutes, when the client connects again with the last id.',
+      parameters: path.includes('{tenant}') ? ['tenant'] : [],
+      query: eventStreamQuery,
+      responseType: 'text/event-stream',
+    }),
+  ),
   {
     method: 'get',
     path: '/health',

@@ -4,6 +4,8 @@ import { cacheRoutes } from '../api/admin/cache.ts';
 import { configRoutes } from '../api/admin/config.ts';
 import { addDryRunRoute } from '../api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from '../api/admin/engines.ts';
+import { addEventStreamRoutes } from '../api/admin/event-stream.ts';
+import { eventRoutes } from '../api/admin/events.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
 import { guardrailRoutes } from '../api/admin/guardrails.ts';
 import { invoiceRoutes } from '../api/admin/invoices.ts';
@@ -26,6 +28,7 @@ import { usageRoutes } from '../api/admin/usage.ts';
 import { usageEventRoutes } from '../api/admin/usage-events.ts';
 import { usageForecastRoutes } from '../api/admin/usage-forecast.ts';
 import { userRoutes } from '../api/admin/users.ts';
+import { webhookRoutes } from '../api/admin/webhooks.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Billing } from '../billing/services.ts';
 import type { HttpRouter } from '../http/http-router.ts';
@@ -51,6 +54,8 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...cacheRoutes(admin),
     ...semanticCacheRoutes(admin),
     ...guardrailRoutes(admin),
+    ...eventRoutes(admin),
+    ...webhookRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),
     ...invoiceRoutes(billing),
@@ -69,5 +74,6 @@ export function addAdminApi(
   addExperimentAdminRoutes(router, services);
   addDryRunRoute(router, services);
   addLiveRoute(router, services, admin.access);
+  addEventStreamRoutes(router, services, admin);
   addAdminRoutes(router, admin, adminRoutes(admin, billing));
 }

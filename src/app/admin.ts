@@ -13,6 +13,7 @@ import { SqlMetricStore } from '../storage/sql/metric-store.ts';
 import { SqlRequestStore } from '../storage/sql/request-store.ts';
 import { AuditChecks, type AuditChecksOptions } from '../tenancy/audit-checks.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
+import type { DurableEvents } from './durable-events.ts';
 import type { RequestLogParts } from './request-log.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
@@ -25,6 +26,7 @@ export interface AdminParts {
   readonly metrics: Pick<Metrics, 'readLosses'>;
   readonly anchorOf: AuditChecksOptions['anchorOf'];
   readonly billing: AdminServices['billing'];
+  readonly durableEvents: Pick<DurableEvents, 'reader' | 'webhooks'>;
 }
 
 /** Builds what the admin API's handlers use. */
@@ -32,7 +34,7 @@ export function createAdminServices(
   stores: Stores,
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
-  { config, cache, operations, requestLog, metrics, anchorOf, billing }: AdminParts,
+  { config, cache, operations, requestLog, metrics, anchorOf, billing, durableEvents }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
     stores;
@@ -54,6 +56,9 @@ export function createAdminServices(
     },
     config: operations,
     billing,
+    events: durableEvents.reader,
+    outbox: stores.outbox,
+    ...{ webhooks: durableEvents.webhooks.webhooks, webhookDeliveries: durableEvents.webhooks.deliveries },
     audit: new AuditTrails(control, databases),
     auditChecks: new AuditChecks({ clock, control, databases, anchorOf, nextTurn: () => nextTurn() }),
     metrics: new SqlMetricStore(databases),

@@ -2,15 +2,18 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import { EventDispatcher } from '../events/event-dispatcher.ts';
+import { EventReader } from '../events/event-reader.ts';
 import { EventRecorder } from '../events/event-recorder.ts';
 import { EventRetention } from '../events/event-retention.ts';
 import type { Job } from './job-runner.ts';
 import { recordProcessEvents } from './recorded-events.ts';
 import type { Stores } from './stores.ts';
 import { TenantRounds } from './tenant-rounds.ts';
+import { createWebhooks, type WebhookParts } from './webhooks.ts';
 
 export interface DurableEventOptions {
   readonly config: () => Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly stores: Stores;
   readonly clock: Clock;
   readonly events: EventBus;
@@ -23,6 +26,8 @@ export interface DurableEvents {
   /** Consumers subscribe here, before the jobs start. */
   readonly dispatcher: EventDispatcher;
   readonly recorder: EventRecorder;
+  readonly reader: EventReader;
+  readonly webhooks: WebhookParts;
   readonly jobs: readonly Job[];
   close(): Promise<void>;
 }
@@ -35,6 +40,8 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
   const dispatcher = new EventDispatcher({ control, clock, events, owner: instance });
   const recorder = new EventRecorder({ outbox, sources, events });
   recordProcessEvents(events, recorder);
+  const webhooks = createWebhooks(options);
+  dispatcher.subscribe(webhooks.consumer);
   // Other gateways look once a second: they share what this one leaves.
   events.subscribe('event dispatcher', { 'events.appended': () => dispatcher.wake() });
   const retention = new EventRetention({
@@ -42,8 +49,9 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
     keepMs: () => config().storage.retention.events,
   });
   return {
-    ...{ dispatcher, recorder },
+    ...{ dispatcher, recorder, webhooks, reader: new EventReader(control) },
     jobs: [
+      ...webhooks.jobs,
       {
         name: 'store events of this process',
         everyMs: 500,
@@ -78,6 +86,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
     close: async () => {
       await recorder.flush();
       await dispatcher.close();
+      await webhooks.close();
     },
   };
 }

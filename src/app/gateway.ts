@@ -183,7 +183,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newId: () => stores.sources.newId('run'),
   });
   const instance = randomIds('gw_')();
-  const durableEvents = createDurableEvents({ config, stores, clock, events, instance });
+  const durableEvents = createDurableEvents({ config, env, stores, clock, events, instance });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
   const metricExporter = createMetricExport({
     ...{ config, clock, metrics, events, version, instance, startedAtSeconds },
@@ -318,7 +318,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const auditAnchors = new AuditAnchors(perTenant);
   const admin = createAdminServices(stores, usage, services, {
-    ...{ config, cache, operations, requestLog, metrics },
+    ...{ config, cache, operations, requestLog, metrics, durableEvents },
     anchorOf: (tenant) => auditAnchors.last(tenant),
     billing: lazyBilling(stores, config),
   });

@@ -51,6 +51,8 @@ export interface Stores {
   readonly configBox: SecretBox;
   /** Seals entries of the cache that leave the process. */
   readonly cacheBox: SecretBox;
+  /** Seals secrets of webhooks. */
+  readonly webhookBox: SecretBox;
   /** Seals the keys of request logs. */
   readonly logBox: SecretBox;
   readonly tokens: Tokens;
@@ -189,6 +191,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       configBox: new SecretBox(secret, 'configuration'),
       cacheBox: new SecretBox(secret, 'cache'),
       logBox: new SecretBox(secret, 'request log keys'),
+      webhookBox: new SecretBox(secret, 'webhooks'),
       tokens: new Tokens(
         secret,
         trustedIssuers(() => options.config().auth.jwt),

@@ -108,6 +108,7 @@ function environmentTable(): string {
     ),
     '| `WEIR_ADMIN_KEY` | | An admin key, valid in addition to the stored ones. With it, the first start creates none. |',
     '| `WEIR_SECRET` | | The secret that digests keys, signs tokens and encrypts stored secrets. By default one is generated and stored in the control database. Gateways that share a database need the same one. |',
+    '| `WEIR_WEBHOOKS_ALLOW_PRIVATE` | | `1` allows webhooks to addresses that are not public, for receivers within one’s own network. |',
     '| `WEIR_DETECT_ENGINES` | | `0` does not look for engines on this machine. Without a configuration file, Weir looks for them at the start. |',
     '',
     'An empty variable counts as not set.',

@@ -13,7 +13,13 @@ import { contractOf } from './stored-event.ts';
 const INTRODUCTION = `# Events
 
 Weir reports what happens to keys, budgets, targets, invoices and more as **durable events**: they are stored with the
-change that they report, and delivered to consumers at least once, in order for each subject.
+change that they report, and delivered at least once, in order for each subject. To receive them:
+
+- over HTTP: [webhooks](webhooks.md);
+- on your own machine: \`weir listen --forward-to http://127.0.0.1:3000/hooks\`;
+- as a stream of server-sent events: \`GET /admin/v1/tenants/{tenant}/events/stream\`; the list without \`/stream\`.
+
+\`weir trigger budget.exceeded\` makes one with example data.
 
 This page is generated from the contracts of the events.
 

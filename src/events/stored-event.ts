@@ -117,6 +117,23 @@ export function rowFrom(
   };
 }
 
+/** @returns an event with the example data of its type, as a person triggers it to test consumers */
+export function exampleEvent(
+  type: DurableEventType,
+  tenant: string | null,
+  actor: string,
+  requestId: string,
+): NewEvent;
+/** As declared above; the types of data are not related to each other. */
+export function exampleEvent(
+  type: DurableEventType,
+  tenant: string | null,
+  actor: string,
+  requestId: string,
+): unknown {
+  return { type, tenant, data: contractOf(type).example, actor, requestId, isTest: true };
+}
+
 /** @returns the event of a row */
 export function storedEvent(row: EventLogRow): StoredEvent {
   const { sequence, id, type, version, subject, actor } = row;

@@ -16,6 +16,8 @@ export const PERMISSIONS = {
   'billing:write': 'Change budgets and billing details.',
   'invoices:write': 'Set prices and taxes; close months; issue, void and credit invoices.',
   'audit:read': 'See the audit trail.',
+  'events:read': 'See durable events, webhooks and their deliveries.',
+  'webhooks:write': 'Create, change and delete webhooks; trigger test events.',
   'tenants:list': 'See all tenants.',
   'tenants:create': 'Create tenants.',
   'tenants:delete': 'Delete tenants with their data.',
@@ -43,6 +45,8 @@ const ADMIN: readonly Permission[] = [
   'keys:write',
   'audit:read',
   'requests:read',
+  'events:read',
+  'webhooks:write',
 ];
 const OWNER: readonly Permission[] = [...ADMIN, 'owners:write'];
 

@@ -42,6 +42,9 @@ async function createTenant(organisation: Organisation, id: string, name: string
   const ownerSession = await organisation.session(id, `${id}-owner`);
   const sessions = await gateway.call('GET', '/v1/auth/sessions', { key: ownerSession });
   const [session] = /ses_\w+/.exec(sessions.text) ?? [''];
+  const webhook = await organisation.done('POST', `${at}/webhooks`, {
+    ...{ url: `https://${id}.example.com/`, description: `${name} hook`, events: ['*'] },
+  });
   const response = await gateway.call('POST', '/v1/responses', {
     key: String(key.key),
     body: { model: 'simulator', input: `${id}-answer`, max_output_tokens: 5 },
@@ -54,6 +57,7 @@ async function createTenant(organisation: Organisation, id: string, name: string
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
       ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
       ...{ invoice: 'none', cost: 'none' },
+      ...{ webhook: String(webhook.id), delivery: 'none' },
     },
     key: String(key.key),
     ownerSession,

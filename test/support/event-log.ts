@@ -7,10 +7,9 @@ import { FakeClock } from './fake-clock.ts';
 import { RecordedEvents } from './recorded-events.ts';
 
 /** A control database with an outbox, and dispatchers on it. */
-export async function openEventLog(backend: TestBackend) {
+export async function openEventLog(backend: TestBackend, clock = new FakeClock()) {
   const server = await backend.start();
   const { db: control, close: closeControl } = await openControlDatabase(server.connect());
-  const clock = new FakeClock();
   const bus = new RecordedEvents();
   let ids = 0;
   const sources = { clock, newId: (prefix: string) => `${prefix}_${++ids}` };

@@ -88,7 +88,7 @@ export async function gatewayInProcess({
       });
       const remoteAddress = address ?? `10.${(calls >> 16) & 255}.${(calls >> 8) & 255}.${calls & 255}`;
       const response = asResponse(await gateway.router.handle({ ...asHttpRequest(request), remoteAddress }));
-      const text = path.startsWith(ENDLESS) ? await cancelled(response) : await response.text();
+      const text = ENDLESS.test(path) ? await cancelled(response) : await response.text();
       return { status: response.status, headers: response.headers, text, body: objectIn(text) };
     },
     close: async () => {
@@ -98,8 +98,8 @@ export async function gatewayInProcess({
   };
 }
 
-/** A stream that ends when its client leaves. */
-const ENDLESS = '/admin/v1/live';
+/** Streams that end when their client leaves. */
+const ENDLESS = /^\/admin\/v1\/(live|events\/stream|tenants\/[^/]+\/events\/stream)\b/;
 
 /** @returns an error's body; nothing of a stream */
 async function cancelled(response: Response): Promise<string> {

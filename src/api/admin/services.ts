@@ -2,6 +2,8 @@ import type { Billing } from '../../billing/services.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { EnginePool } from '../../engines/engine-pool.ts';
+import type { EventReader } from '../../events/event-reader.ts';
+import type { Outbox } from '../../events/outbox.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { RequestLog } from '../../pipeline/request-log.ts';
@@ -24,6 +26,8 @@ import type { RequestLogKeys } from '../../tenancy/request-log-keys.ts';
 import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
+import type { WebhookDeliveries } from '../../webhooks/webhook-deliveries.ts';
+import type { Webhooks } from '../../webhooks/webhooks.ts';
 import type { CacheOperations } from '../cache.ts';
 import type { Callers } from '../callers.ts';
 import type { ApiSnapshot } from '../services.ts';
@@ -46,6 +50,11 @@ export interface AdminServices {
   readonly auditQueue: Pick<AuditQueue, 'record'>;
   readonly usage: SqlUsageStore;
   readonly metrics: SqlMetricStore;
+  /** The log of durable events. */
+  readonly events: EventReader;
+  readonly outbox: Pick<Outbox, 'publish'>;
+  readonly webhooks: Webhooks;
+  readonly webhookDeliveries: WebhookDeliveries;
   readonly requests: SqlRequestStore;
   /** Prompts and responses of tenants that want them logged. */
   readonly requestLog: {

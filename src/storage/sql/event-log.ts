@@ -81,6 +81,27 @@ export function readLog(db: Kysely<ControlTables>, range: LogRange): Promise<Eve
     .execute();
 }
 
+/** @param filter with the sequence before which events are read @returns events, the latest first */
+export function readLogBackwards(
+  db: Kysely<ControlTables>,
+  {
+    tenant,
+    type,
+    limit,
+    before,
+  }: Pick<LogRange, 'tenant' | 'limit'> & { type?: string | undefined; before?: number | undefined },
+): Promise<EventLogRow[]> {
+  return db
+    .selectFrom('event_log')
+    .selectAll()
+    .$if(tenant !== undefined, (query) => query.where('tenant', '=', tenant ?? ''))
+    .$if(type !== undefined, (query) => query.where('type', '=', type ?? ''))
+    .$if(before !== undefined, (query) => query.where('sequence', '<', before ?? 0))
+    .orderBy('sequence', 'desc')
+    .limit(limit)
+    .execute();
+}
+
 /** Adds the cursors that a consumer lacks, at the end of the log. Existing ones stay where they are. */
 export async function addCursors(
   db: Kysely<ControlTables>,
@@ -200,7 +221,7 @@ export async function addDeadLetter(
 }
 
 /** The time by which leases end; Unix milliseconds. */
-function leaseTime(db: Kysely<ControlTables>, now: number) {
+export function leaseTime(db: Kysely<ControlTables>, now: number) {
   return db.getExecutor().adapter instanceof SqliteAdapter
     ? sql<number>`${now}`
     : sql<number>`CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)`;
