@@ -3,6 +3,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
+import { addEventCommands } from './cli/commands/events.ts';
 import type { CommandTools } from './cli/commands/group.ts';
 import { addGuardCommands } from './cli/commands/guard.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
@@ -183,6 +184,7 @@ function commands(setExit: (code: number) => void): Command {
   addAuditCommands(program, tools);
   addCacheCommands(program, tools, setExit);
   addGuardCommands(program, tools, setExit);
+  addEventCommands(program, env, output);
   addLogsCommand(program, output, async () => {
     const load = await loader();
     return () => load().config;
