@@ -41,7 +41,8 @@ export function installConsole() {
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   // What it prints goes to stderr, so that `--json` and pipes stay clean.
   const options = { cwd: folder, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' };
-  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  // The plugin of Tailwind has the runtime as a peer, which is not in this lockfile. npm before 11.19 takes that for an error.
+  const args = ['ci', '--legacy-peer-deps', '--no-audit', '--no-fund', '--loglevel=error'];
   return spawnSync(npm, args, options).status === 0;
 }
 

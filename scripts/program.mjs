@@ -30,6 +30,23 @@ function removeOldBuilds() {
   for (const { path } of builds.slice(KEPT_BUILDS)) rmSync(path, { recursive: true, force: true });
 }
 
+/** The bundle of a released package. */
+export const RELEASED = join(folder, 'released');
+
+/**
+ * Bundles the program.
+ * @param bun path of the runtime
+ * @param out folder of the bundle, three levels below the checkout: modules find data files by paths relative to it
+ * @returns whether it succeeded
+ */
+export function bundleProgram(bun, out) {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  const command = [join(root, 'scripts/build-program.ts'), out];
+  const options = { cwd: root, stdio: ['ignore', 2, 2], env: runtimeEnvironment() };
+  return spawnSync(bun, command, options).status === 0;
+}
+
 /**
  * Bundles the program if no current build is there. A failure is printed, and the sources are used.
  * @param bun path of the runtime
@@ -37,20 +54,17 @@ function removeOldBuilds() {
  */
 export function buildProgram(bun) {
   const source = join(root, 'src/main.ts');
-  // A released package has no lockfile; it starts from its sources.
-  if (!existsSync(join(root, 'package-lock.json'))) return source;
+  // A released package has no lockfile, and comes with its bundle.
+  if (!existsSync(join(root, 'package-lock.json'))) {
+    const released = join(RELEASED, 'main.js');
+    return existsSync(released) ? released : source;
+  }
   const build = join(folder, sources());
   const program = join(build, 'main.js');
   if (existsSync(program)) return program;
   console.error('Weir: bundling the program (after changes only) ...');
   const unfinished = `${build}.${process.pid}`;
-  mkdirSync(unfinished, { recursive: true });
-  const { status } = spawnSync(bun, [join(root, 'scripts/build-program.ts'), unfinished], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    env: runtimeEnvironment(),
-  });
-  if (status === 0) {
+  if (bundleProgram(bun, unfinished)) {
     try {
       renameSync(unfinished, build);
     } catch (error) {

@@ -1,12 +1,12 @@
 // The files that packages, images and archives contain.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { packageMetadata, traceModules } from './module-graph.mjs';
 
 /** Packages that are optional for their users, and that Weir does without. */
-const ABSENT = new Set(['pg-native', 'pg-cloudflare']);
+const ABSENT = new Set(['pg-native', 'pg-cloudflare', 'supports-color']);
 /** Files that the gateway finds by `import.meta.resolve` instead of importing them. */
 const RESOLVED_AT_RUN_TIME = ['swagger-ui-dist/swagger-ui.css', 'swagger-ui-dist/swagger-ui-bundle.js'];
 /** Packages with one file for each system, of which npm has installed one. */
@@ -21,6 +21,23 @@ const filesBelow = (folder) =>
 export const sourceFiles = (root) =>
   filesBelow(join(root, 'src')).filter((path) => !/\.test\.ts$/.test(path));
 
+/** The launcher, and the scripts that it imports. */
+export const launcherFiles = (root) => [...traceModules([join(root, 'bin/weir.mjs')]).files];
+
+/** Path of the bundled program of a release, in the checkout and in everything that is released. */
+export const PROGRAM = 'dist/program/released';
+
+/**
+ * The bundled program, without the maps of its sources.
+ * @throws {Error} it is not built
+ */
+export function programFiles(root) {
+  const folder = join(root, PROGRAM);
+  if (!existsSync(join(folder, 'main.js')))
+    throw new Error(`The program is not bundled: ${PROGRAM} has no main.js.`);
+  return filesBelow(folder).filter((path) => !path.endsWith('.map'));
+}
+
 /**
  * The built console.
  * @throws {Error} it is not built
@@ -31,6 +48,10 @@ export function consoleFiles(root) {
     throw new Error('The console is not built: console/dist has no index.html.');
   return filesBelow(folder);
 }
+
+/** The package of a file, as lockfiles name it: `node_modules/a/node_modules/@b/c`. */
+const packageOf = (path) =>
+  /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path.replaceAll('\\', '/'))?.[0];
 
 /**
  * Files of node_modules that the gateway can load.
@@ -53,6 +74,9 @@ export function dependencyFiles(root) {
       }
     }
   }
-  const used = [...files].filter((path) => path.startsWith(join(folder, '/')));
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  // A checkout also has packages of development, which optional imports find.
+  const isShipped = (path) => packages[packageOf(relative(root, path))]?.dev !== true;
+  const used = [...files].filter((path) => path.startsWith(join(folder, '/')) && isShipped(path));
   return [...new Set([...used, ...packageMetadata(used, root)])].sort();
 }

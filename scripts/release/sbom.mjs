@@ -1,12 +1,28 @@
 // The software bill of materials: packages of the gateway, and those that the console is built from.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../verify-deploy/lib/process.mjs';
-import { PUBLISHED_NAME } from './manifests.mjs';
+import { publishedLock, publishedManifest } from './manifests.mjs';
 
-async function npmSbom(folder) {
-  const flags = ['--sbom-format=cyclonedx', '--sbom-type=application', '--omit=dev', '--package-lock-only'];
-  return JSON.parse((await run(['npm', 'sbom', ...flags], { cwd: folder })).stdout);
+/** The bill of materials of a manifest and its lockfile; nothing has to be installed. */
+async function npmSbom(manifest, lock) {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-sbom-'));
+  try {
+    // npm lists no package while the range of a peer is violated, which changes nothing of what is shipped.
+    const packages = Object.fromEntries(
+      Object.entries(lock.packages).map(([path, { peerDependencies: _, ...entry }]) => [path, entry]),
+    );
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...lock, packages }));
+    const flags = ['--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only'];
+    const sbom = JSON.parse((await run(['npm', 'sbom', ...flags], { cwd: folder })).stdout);
+    // It takes the name from the folder.
+    sbom.metadata.component.name = manifest.name;
+    return sbom;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /**
@@ -34,10 +50,15 @@ export function joinSboms(gateway, console) {
 
 /** @returns {Promise<string>} the path */
 export async function writeSbom(root, path) {
-  const sbom = joinSboms(await npmSbom(root), await npmSbom(join(root, 'console')));
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const [group, name] = PUBLISHED_NAME.split('/');
-  Object.assign(sbom.metadata.component, { group, name, version });
+  const read = (name) => JSON.parse(readFileSync(join(root, name), 'utf8'));
+  // Without development: `npm sbom --omit=dev` would leave out packages that development uses as well.
+  const gateway = publishedManifest(read('package.json'));
+  const { version } = gateway;
+  const consoleManifest = { ...read('console/package.json'), version };
+  const sbom = joinSboms(
+    await npmSbom(gateway, publishedLock(read('package-lock.json'))),
+    await npmSbom(consoleManifest, read('console/package-lock.json')),
+  );
   writeFileSync(path, `${JSON.stringify(sbom, undefined, 2)}\n`);
   return path;
 }

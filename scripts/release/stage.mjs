@@ -1,11 +1,28 @@
 // Copies what is released into a folder.
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { consoleFiles, dependencyFiles, sourceFiles } from './files.mjs';
+import {
+  consoleFiles,
+  dependencyFiles,
+  launcherFiles,
+  PROGRAM,
+  programFiles,
+  sourceFiles,
+} from './files.mjs';
 import { publishedLock, publishedManifest, runtimeManifest } from './manifests.mjs';
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
+
+/** The bundle finds data files, plugins' processes and the console beside the sources. */
+const productFiles = (root) => [...sourceFiles(root), ...programFiles(root), ...consoleFiles(root)];
+
+/** The maps of bundles are three times as large as the bundles, and not released. */
+function withoutMap(path) {
+  const text = readFileSync(path, 'utf8');
+  const shortened = text.replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n');
+  if (shortened !== text) writeFileSync(path, shortened);
+}
 
 function copy(root, files, out) {
   for (const file of files) {
@@ -14,6 +31,7 @@ function copy(root, files, out) {
     // Links in node_modules become files.
     cpSync(file, target, { dereference: true });
     chmodSync(target, 0o644);
+    if (target.includes(PROGRAM)) withoutMap(target);
   }
 }
 
@@ -28,9 +46,9 @@ function emptyFolder(path) {
  * @param {string} out is emptied
  */
 export function stagePackage(root, out) {
-  const files = ['README.md', 'LICENSE', 'bin/weir.mjs', 'scripts/setup.mjs', 'scripts/console.mjs'];
+  const texts = ['README.md', 'LICENSE'].map((name) => join(root, name));
   emptyFolder(out);
-  copy(root, [...sourceFiles(root), ...consoleFiles(root), ...files.map((name) => join(root, name))], out);
+  copy(root, [...productFiles(root), ...launcherFiles(root), ...texts], out);
   chmodSync(join(out, 'bin/weir.mjs'), 0o755);
   writeJson(join(out, 'package.json'), publishedManifest(readJson(join(root, 'package.json'))));
   writeJson(join(out, 'npm-shrinkwrap.json'), publishedLock(readJson(join(root, 'package-lock.json'))));
@@ -44,13 +62,7 @@ export function stagePackage(root, out) {
  */
 export function stageRuntime(root, bun, out) {
   emptyFolder(out);
-  const files = [
-    ...sourceFiles(root),
-    ...consoleFiles(root),
-    ...dependencyFiles(root),
-    join(root, 'LICENSE'),
-  ];
-  copy(root, files, out);
+  copy(root, [...productFiles(root), ...dependencyFiles(root), join(root, 'LICENSE')], out);
   writeJson(join(out, 'package.json'), runtimeManifest(readJson(join(root, 'package.json'))));
   cpSync(bun, join(out, 'bun'), { dereference: true });
   chmodSync(join(out, 'bun'), 0o755);

@@ -80,8 +80,10 @@ sys.exit(str(error)[:2000] if error else 0)
       const { code } = await run([python, '-c', script, broken], { ok: [0, 1] });
       if (code !== 1) throw new Error('the validator accepts a component without a type');
       await run([python, '-c', script, path]);
-      const names = new Set(sbom.components.map(({ name }) => name));
-      for (const name of ['bun', 'zod', 'react']) if (!names.has(name)) throw new Error(`it lacks ${name}`);
+      const names = new Set(sbom.components.map(({ group, name }) => (group ? `${group}/${name}` : name)));
+      const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+      const missing = [...Object.keys(dependencies), 'react'].filter((name) => !names.has(name));
+      if (missing.length > 0) throw new Error(`it lacks ${missing}`);
       return {
         result: 'proved',
         detail: `${sbom.components.length} components, CycloneDX ${sbom.specVersion}`,

@@ -17,6 +17,13 @@ export class CommandFailed extends Error {
   }
 }
 
+/** What npm tells the scripts that it starts: an npm that inherits it works on this checkout instead of its own folder. */
+const OF_NPM = /^npm_(?:lifecycle_|package_|command$|execpath$|config_(?:local_prefix|loglevel)$)/;
+
+/** This process's environment, as if npm had not started it. */
+export const cleanEnvironment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !OF_NPM.test(name)));
+
 /** The last lines of a text, which is where tools print their errors. */
 export const lastLines = (text, count = 15) => text.trim().split('\n').slice(-count).join('\n');
 
@@ -33,7 +40,7 @@ export function run(command, { cwd, env = {}, input, timeoutMs = 600_000, ok = [
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd,
-      env: { ...process.env, ...env },
+      env: { ...cleanEnvironment(), ...env },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       detached: true,
     });

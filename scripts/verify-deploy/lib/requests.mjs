@@ -1,14 +1,17 @@
 // Requests that show that a gateway works, wherever it runs.
 
 /** Configuration of a gateway whose only model is the simulator. */
-export const SIMULATED = `providers:
-  - { id: simulator, kind: simulator }
-`;
+export const SIMULATED = 'simulator: all\n';
 
 async function send(base, path, key, body) {
   const response = await fetch(new URL(path, base), {
     method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      // The console is for browsers only.
+      accept: body === undefined ? 'text/html' : '*/*',
+    },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const text = await response.text();
@@ -33,8 +36,15 @@ export async function exercise(base, key) {
     stream: true,
   });
   if (!stream.includes('data: [DONE]')) throw new Error('the stream has no end');
-  const page = await send(base, '/console/', key);
+  const page = await send(base, '/console', key);
   if (!page.includes('<script')) throw new Error('the console is missing');
+  const sql = { model: 'simulator', messages, schema: 'CREATE TABLE t (a int)' };
+  const checked = JSON.parse(await send(base, '/v1/text2sql', key, sql));
+  if (checked.sql?.dialect !== 'postgresql') throw new Error('the SQL parser is missing');
+  const count = JSON.parse(
+    await send(base, '/v1/messages/count_tokens', key, { model: 'simulator', messages }),
+  );
+  if (!(count.input_tokens > 0)) throw new Error('the tokenizer is missing');
   const reference = await send(base, '/docs/swagger-ui-bundle.js', key);
   if (reference.length < 100_000) throw new Error('the API reference is incomplete');
 }
