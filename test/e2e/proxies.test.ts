@@ -215,7 +215,8 @@ describe.each(BALANCERS)('$name in front of engines', ({ available, start }) => 
     if (!first || !second) throw new Error('no engines');
     const balancer = await start([first.port, second.port]);
     try {
-      const served = (engine: MockUpstream) => engine.requests.filter(({ method }) => method === 'POST').length;
+      const served = (engine: MockUpstream) =>
+        engine.requests.filter(({ method }) => method === 'POST').length;
       const ask = () =>
         fetch(`http://127.0.0.1:${balancer.port}/v1/chat/completions`, { method: 'POST', body: chat() });
       for (let round = 0; round < 5; round += 1) {
