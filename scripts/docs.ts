@@ -5,6 +5,7 @@ import { CONFIG_CATALOG } from '../src/app/config-catalog.ts';
 import { configDocumentation } from '../src/config/documentation.ts';
 import { eventsPage } from '../src/events/events-page.ts';
 import { metricsPage } from '../src/observability/metrics-page.ts';
+import { envExample } from './env-example.ts';
 
 const page = join(import.meta.dirname, '..', 'docs', 'configuration.md');
 writeFileSync(page, configDocumentation(CONFIG_CATALOG));
@@ -15,3 +16,6 @@ console.log('wrote docs/metrics.md');
 
 writeFileSync(join(import.meta.dirname, '..', 'docs', 'events.md'), eventsPage());
 console.log('wrote docs/events.md');
+
+writeFileSync(join(import.meta.dirname, '..', '.env.example'), envExample(CONFIG_CATALOG));
+console.log('wrote .env.example');

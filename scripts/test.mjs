@@ -63,6 +63,7 @@ const IN_PROCESS = {
     './test/redaction/',
     './test/support/',
     './test/monitoring/',
+    './test/deployment/',
   ],
 };
 const END_TO_END = { name: 'end to end', paths: ['./test/e2e/', './test/fuzz/'] };

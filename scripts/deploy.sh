@@ -1,0 +1,62 @@
+#!/bin/sh
+# Deploys an image, waits until it is ready, and checks it.
+#   scripts/deploy.sh compose [--image IMAGE] [--dry-run]
+#   scripts/deploy.sh kubernetes OVERLAY [--image IMAGE] [--dry-run]
+# Environment: COSIGN_IDENTITY and COSIGN_ISSUER (the signature of IMAGE is verified first), NAMESPACE (default weir)
+set -eu
+cd "$(dirname "$0")/.."
+
+target=${1:-}
+[ $# -eq 0 ] || shift
+overlay=
+image=
+dry=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --image) image=${2:?--image needs a name}; shift 2 ;;
+    --dry-run) dry=1; shift ;;
+    -*) echo "Unknown argument \"$1\". See scripts/deploy.sh --help." >&2; exit 2 ;;
+    *) overlay=$1; shift ;;
+  esac
+done
+
+run() {
+  if [ -n "$dry" ]; then echo "+ $*"; else "$@"; fi
+}
+
+if [ -n "$image" ] && [ -n "${COSIGN_IDENTITY:-}" ]; then
+  run cosign verify --certificate-identity "$COSIGN_IDENTITY" \
+    --certificate-oidc-issuer "${COSIGN_ISSUER:?set it beside COSIGN_IDENTITY}" "$image"
+fi
+
+case $target in
+  compose)
+    [ -e .env ] || { echo 'There is no .env: run scripts/setup.sh first.' >&2; exit 1; }
+    if [ -n "$image" ]; then
+      export WEIR_IMAGE="$image"
+      run docker compose pull weir
+    else
+      run docker compose build weir
+    fi
+    run docker compose up --detach --wait --wait-timeout 300
+    # nginx must find the addresses of new containers.
+    run docker compose exec nginx nginx -s reload
+    run scripts/health-check.sh compose
+    ;;
+  kubernetes)
+    folder=deploy/kubernetes/overlays/${overlay:?name an overlay of deploy/kubernetes/overlays}
+    [ -d "$folder" ] || { echo "There is no $folder." >&2; exit 1; }
+    run kubectl apply --kustomize "$folder"
+    if [ -n "$image" ]; then
+      run kubectl --namespace "${NAMESPACE:-weir}" set image deployment/weir "weir=$image"
+    fi
+    if ! run kubectl --namespace "${NAMESPACE:-weir}" rollout status deployment/weir --timeout 10m; then
+      run kubectl --namespace "${NAMESPACE:-weir}" rollout undo deployment/weir
+      echo 'The new version did not become ready; the previous one is back.' >&2
+      exit 1
+    fi
+    run scripts/health-check.sh kubernetes
+    ;;
+  -h | --help | '') sed -n '2,5s/^# \{0,1\}//p' "$0"; [ -n "$target" ] || exit 2 ;;
+  *) echo "Name compose or kubernetes, not \"$target\"." >&2; exit 2 ;;
+esac

@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { spawn } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { mockConfig } from './harness.ts';
+
+/** The shell scripts for operators, with the programs of this system; what needs containers is only printed. */
+
+const root = join(import.meta.dirname, '../..');
+const has = (name: string) => Bun.which(name) !== null;
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'weir-scripts-'));
+  mkdirSync(join(folder, 'scripts'));
+  for (const name of ['setup.sh', 'health-check.sh', 'deploy.sh']) {
+    cpSync(join(root, 'scripts', name), join(folder, 'scripts', name));
+  }
+  cpSync(join(root, '.env.example'), join(folder, '.env.example'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(script: string, args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn('sh', [join(folder, 'scripts', script), ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  }
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, output };
+}
+
+describe.skipIf(!has('openssl'))('setup.sh', () => {
+  test('writes secrets and a certificate once, and nothing in a dry run', async () => {
+    const dry = await run('setup.sh', ['--dry-run']);
+    expect([dry.code, existsSync(join(folder, '.env'))]).toEqual([0, false]);
+    expect((await run('setup.sh', ['--domain', 'ai.example.com'])).code).toBe(0);
+    const env = readFileSync(join(folder, '.env'), 'utf8');
+    const secrets = ['WEIR_ADMIN_KEY', 'WEIR_SECRET', 'POSTGRES_PASSWORD', 'REDIS_PASSWORD'].map(
+      (name) => new RegExp(`^${name}=([0-9a-f]{64})$`, 'm').exec(env)?.[1],
+    );
+    expect(new Set(secrets).size).toBe(4);
+    expect(secrets).not.toContain(undefined);
+    expect(statSync(join(folder, '.env')).mode & 0o077).toBe(0);
+    expect(existsSync(join(folder, 'certs/tls.crt'))).toBe(true);
+    const again = await run('setup.sh', []);
+    expect(again.output).toContain('.env exists: kept.');
+    expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(env);
+  });
+
+  test('says what an unknown argument is', async () => {
+    const { code, output } = await run('setup.sh', ['--domian', 'x']);
+    expect([code, output]).toEqual([2, expect.stringContaining('Unknown argument "--domian"')]);
+  });
+});
+
+describe('deploy.sh', () => {
+  test('needs an environment, and prints the steps of a dry run', async () => {
+    expect((await run('deploy.sh', [])).code).toBe(2);
+    const unknown = await run('deploy.sh', ['kubernetes', 'nowhere', '--dry-run']);
+    expect([unknown.code, unknown.output]).toEqual([
+      1,
+      expect.stringContaining('There is no deploy/kubernetes'),
+    ]);
+    writeFileSync(join(folder, '.env'), 'WEIR_ADMIN_KEY=x\n');
+    const { code, output } = await run('deploy.sh', ['compose', '--image', 'weir:2', '--dry-run'], {
+      COSIGN_IDENTITY: 'release',
+      COSIGN_ISSUER: 'https://issuer.example.com',
+    });
+    expect(code).toBe(0);
+    const steps = output.trim().split('\n');
+    // A signature is verified before anything starts.
+    expect(steps[0]).toContain('cosign verify');
+    expect(steps).toContain('+ docker compose up --detach --wait --wait-timeout 300');
+  });
+});
+
+describe.skipIf(!has('curl'))('health-check.sh', () => {
+  test('reports each model of a gateway, and fails when it is down', async () => {
+    const gateway: Gateway = await startGateway({ config: mockConfig('http://127.0.0.1:9') });
+    const env = { WEIR_ADMIN_KEY: gateway.adminKey };
+    const up = await run('health-check.sh', [gateway.url], env);
+    expect(up).toEqual({ code: 0, output: expect.stringMatching(/^gateway +ok /m) });
+    expect(up.output).toMatch(/^model chat +ok/m);
+    expect(up.output).not.toContain(gateway.adminKey);
+    await gateway.stop();
+    const down = await run('health-check.sh', [gateway.url], env);
+    expect(down).toEqual({ code: 1, output: expect.stringMatching(/^gateway +DOWN /m) });
+  });
+});
