@@ -7,8 +7,14 @@ import { packageMetadata, traceModules } from './module-graph.mjs';
 
 /** Packages that are optional for their users, and that Weir does without. */
 const ABSENT = new Set(['pg-native', 'pg-cloudflare', 'supports-color']);
-/** Files that the gateway finds by `import.meta.resolve` instead of importing them. */
-const RESOLVED_AT_RUN_TIME = ['swagger-ui-dist/swagger-ui.css', 'swagger-ui-dist/swagger-ui-bundle.js'];
+/** Files that the gateway finds by their names at run time instead of importing them. */
+const RESOLVED_AT_RUN_TIME = [
+  'swagger-ui-dist/swagger-ui.css',
+  'swagger-ui-dist/swagger-ui-bundle.js',
+  'dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf',
+  'dejavu-fonts-ttf/ttf/DejaVuSansCondensed-Bold.ttf',
+  're2js',
+];
 /** Packages with one file for each system, of which npm has installed one. */
 const NATIVE = [{ prefix: 'sqlite-vec-', file: /^vec0\.(?:so|dylib|dll)$/ }];
 
