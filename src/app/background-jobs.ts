@@ -13,6 +13,7 @@ import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
 import type { Job } from './job-runner.ts';
+import type { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import type { StorageSizes } from './storage-sizes.ts';
 import type { Stores } from './stores.ts';
@@ -46,6 +47,7 @@ export interface JobParts {
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
   readonly lifecycle: Lifecycle;
+  readonly billing: LazyBilling;
   /** Activates what other gateways changed of the configuration. */
   readonly refreshConfig: () => Promise<void>;
   /** Does nothing once it has succeeded. */
@@ -73,6 +75,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     monitor,
     eventLoop,
     lifecycle,
+    billing,
     loadInferenceApi,
     refreshConfig,
   } = parts;
@@ -196,6 +199,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'close months',
+      everyMs: MINUTE_MS,
+      byParent: true,
+      impact: 'months that ended have no invoices yet',
+      run: () => billing.run(),
     },
     {
       name: 'send totals to live streams',

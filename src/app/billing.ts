@@ -1,7 +1,8 @@
+import { AutomaticClose } from '../billing/automatic-close.ts';
 import { BillingAccounts } from '../billing/billing-accounts.ts';
 import { CloseRun } from '../billing/close-run.ts';
 import { InfrastructureCosts } from '../billing/infrastructure-costs.ts';
-import type { InvoiceEvents } from '../billing/invoice-events.ts';
+import { InvoiceEvents } from '../billing/invoice-events.ts';
 import { Invoices } from '../billing/invoices.ts';
 import { MonthClose } from '../billing/month-close.ts';
 import { PdfThread } from '../billing/pdf/pdf-thread.ts';
@@ -14,14 +15,10 @@ import { Calendar } from '../limits/calendar.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import type { Stores } from './stores.ts';
 
-/** For commands: a running gateway reports what they change. */
-export const NO_INVOICE_EVENTS: InvoiceEvents = { record: async () => undefined };
-
 /** Builds billing, for a gateway or a command. */
 export function createBilling(
-  { control, databases, sources }: Pick<Stores, 'control' | 'databases' | 'sources'>,
+  { control, databases, sources, outbox }: Pick<Stores, 'control' | 'databases' | 'sources' | 'outbox'>,
   config: () => Config,
-  events: InvoiceEvents,
 ): Billing {
   const settings = () => billingSettings(config());
   const accounts = new BillingAccounts(control, sources);
@@ -29,15 +26,19 @@ export function createBilling(
   const usage = new SqlUsageStore(databases);
   const calendar = new Calendar();
   const costs = new InfrastructureCosts({ control, sources, settings, accounts, usage });
+  const events = new InvoiceEvents(outbox);
   const months = new MonthClose({
-    ...{ control, sources, settings, accounts, costs, calendar },
+    ...{ control, sources, settings, accounts, costs, calendar, events },
     months: new TenantMonths(usage, priceLists, calendar),
   });
   const invoices = new Invoices({ control, sources, settings, calendar, events });
   const closeRun = new CloseRun(accounts, months, invoices);
+  const automatic = new AutomaticClose({
+    ...{ control, sources, settings, accounts, months, invoices, events, calendar },
+  });
   const pdf = new PdfThread();
   return {
-    ...{ settings, accounts, priceLists, costs, months, invoices, closeRun },
+    ...{ settings, accounts, priceLists, costs, months, invoices, closeRun, automatic },
     print: (invoice) => pdf.print({ ...invoice, fonts: settings().fonts }),
   };
 }

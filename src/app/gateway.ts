@@ -48,7 +48,7 @@ import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { createHardware } from './hardware.ts';
 import { type Job, JobRunner } from './job-runner.ts';
-import { lazyBilling } from './lazy-billing.ts';
+import { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
@@ -317,10 +317,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       [...stores.access.tenants()].flatMap(({ id, status }) => (status === 'deleted' ? [] : [id])),
   };
   const auditAnchors = new AuditAnchors(perTenant);
+  const billing = new LazyBilling(stores, config);
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, durableEvents },
     anchorOf: (tenant) => auditAnchors.last(tenant),
-    billing: lazyBilling(stores, config),
+    billing: billing.load,
   });
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
@@ -387,6 +388,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         eventLoop,
         lifecycle,
         loadInferenceApi,
+        billing,
       },
       refreshConfig: () => effective.refresh(),
     }),

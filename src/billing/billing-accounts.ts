@@ -38,6 +38,9 @@ const details = {
 
 /** What the platform decides about it. */
 const terms = {
+  external_id: line(100)
+    .optional()
+    .describe('Id of the customer in another billing system, for exports. Default: the id of the tenant.'),
   reverse_charge: z
     .boolean()
     .optional()

@@ -61,6 +61,7 @@ export function draftInvoice(input: InvoiceInput): {
       email: details.email ?? null,
       vat_id: details.vat_id ?? null,
       reference: details.reference ?? null,
+      external_id: details.external_id ?? null,
     },
     period: {
       month: month.id,

@@ -78,7 +78,11 @@ export const invoiceDocument = z.object({
     .describe('The invoice that a credit note is for.'),
   reason: z.string().nullable(),
   issuer: party.extend({ payment: z.array(z.string()) }),
-  customer: party.extend({ tenant: z.string(), reference: z.string().nullable() }),
+  customer: party.extend({
+    tenant: z.string(),
+    reference: z.string().nullable(),
+    external_id: z.string().nullable().optional(),
+  }),
   period: z.object({ month: z.string(), from: z.string(), to: z.string(), time_zone: z.string() }),
   issue_date: z.string().nullable(),
   due_date: z.string().nullable(),

@@ -82,7 +82,8 @@ for (const database of INSTALLATION_DATABASES) {
         expect(sha256Hex(JSON.stringify(document))).toBe(hash ?? '');
         expect(document.previous_hash).toBe(all[index - 1]?.hash ?? null);
       }
-      expect(installation.events.filter(({ name }) => name === 'invoice.issued').length).toBe(all.length);
+      const issuedIds = (await installation.events()).filter(([type]) => type === 'invoice.issued');
+      expect(issuedIds.map(([, id]) => id).sort()).toEqual(all.map(({ id }) => id).sort());
     });
 
     test('the database itself rejects changes of what is issued', async () => {
@@ -157,6 +158,8 @@ for (const database of INSTALLATION_DATABASES) {
       expect([second.total, second.number === first.number]).toEqual([first.total, false]);
       const list = await invoices.list({ tenant, limit: 10 });
       expect(list.map(({ status }) => status).sort()).toEqual(['open', 'void']);
+      const ofFirst = (await installation.events()).filter(([, id]) => id === first.id);
+      expect(ofFirst.map(([type]) => type)).toEqual(['invoice.created', 'invoice.issued', 'invoice.voided']);
       await expect(invoices.pay(second.id, undefined, 1, BY_TEST)).rejects.toThrow(
         'Changed since you read it',
       );
@@ -210,6 +213,41 @@ for (const database of INSTALLATION_DATABASES) {
       // It has its own invoices.
       await installation.use(tenant, [{ at: NOVEMBER, costPico: 2 * DOLLAR }]);
       expect((await issued(tenant)).document.subtotal).toBe('2.00');
+    });
+
+    test('the last month is closed once its time has come, and a final one before a tenant is deleted', async () => {
+      const tenant = await tenantWith(10);
+      const { automatic, invoices, months } = installation.billing;
+      const statuses = async () =>
+        (await invoices.list({ tenant, limit: 10 })).map(({ period, status }) => [period, status]);
+      installation.setTime(Date.parse('2026-12-01T23:59:59Z'));
+      expect(await automatic.visit(tenant, BY_TEST)).toBe(false);
+      installation.setTime(DECEMBER);
+      expect(await automatic.visit(tenant, BY_TEST)).toBe(true);
+      expect(await automatic.visit(tenant, BY_TEST)).toBe(false);
+      expect(await statuses()).toEqual([['2026-11', 'draft']]);
+      const [draft] = await invoices.list({ tenant, limit: 1 });
+      const invoice = await invoices.issue(draft?.id ?? '', undefined, BY_TEST);
+      installation.setTime(Date.parse('2026-12-16T00:00:00Z'));
+      expect(await automatic.reportOverdue()).toBeGreaterThan(0);
+      expect(await automatic.reportOverdue()).toBe(0);
+      const ofInvoice = (await installation.events()).filter(([, id]) => id === invoice.id);
+      expect(ofInvoice.map(([type]) => type)).toEqual([
+        'invoice.created',
+        'invoice.issued',
+        'invoice.overdue',
+      ]);
+      // A voided invoice is not made again without being asked for.
+      await invoices.void(invoice.id, 'Mistake', undefined, BY_TEST);
+      expect(await automatic.visit(tenant, BY_TEST)).toBe(false);
+      await months.close(tenant, '2026-11', BY_TEST);
+      await installation.use(tenant, [{ at: Date.parse('2026-12-10T00:00:00Z'), costPico: 4 * DOLLAR }]);
+      await automatic.final(tenant, BY_TEST);
+      expect((await statuses()).sort()).toEqual([
+        ['2026-11', 'draft'],
+        ['2026-11', 'void'],
+        ['2026-12', 'draft'],
+      ]);
     });
 
     test('months end in the time zone of the tenant, and a running month cannot be closed', async () => {

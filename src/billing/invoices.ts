@@ -1,5 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
+import type { NewEvent } from '../events/stored-event.ts';
 import type { Calendar } from '../limits/calendar.ts';
 import { sha256Hex } from '../platform/hash.ts';
 import { writeAudit } from '../storage/sql/audit-chain.ts';
@@ -19,10 +20,11 @@ import {
   type InvoiceStatus,
   invoiceDocument,
 } from './invoice-document.ts';
-import type { InvoiceEvents } from './invoice-events.ts';
+import { creditNoteEvent, type InvoiceEvents, type InvoiceFacts, invoiceEvent } from './invoice-events.ts';
 import { addDays, dayAt } from './month.ts';
 import { chainSeries, nextInSeries, seriesOf } from './number-series.ts';
 import type { BillingSettings } from './settings.ts';
+import { verifyInvoices } from './verification.ts';
 
 type InvoiceRow = Selectable<ControlTables['billing_invoices']>;
 
@@ -103,6 +105,22 @@ export class Invoices {
     return invoiceOf(row);
   }
 
+  /** @param idOrNumber an id, or the number of an issued document. @returns undefined when there is none */
+  async find(idOrNumber: string): Promise<Invoice | undefined> {
+    const row = await this.options.control
+      .selectFrom('billing_invoices')
+      .selectAll()
+      .where(({ eb, or }) => or([eb('id', '=', idOrNumber), eb('number', '=', idOrNumber)]))
+      .where('status', '<>', 'empty')
+      .executeTakeFirst();
+    return row && invoiceOf(row);
+  }
+
+  /** Checks what cannot change: hashes of issued documents, their chain, and the numbers of each series. */
+  verify(): Promise<{ checked: number; problems: string[] }> {
+    return verifyInvoices(this.options.control);
+  }
+
   /**
    * Issues a draft: it gets its number and never changes again.
    *
@@ -111,7 +129,12 @@ export class Invoices {
   async issue(id: string, seen: SeenVersion, by: ChangeContext): Promise<Invoice> {
     await this.#change(id, seen, by, 'invoice.issue', async (transaction, row) => {
       assertStatus(row, ['draft']);
-      await this.#issue(transaction, row, by);
+      const facts = await this.#issue(transaction, row);
+      const isPaid = Exact.parse(row.total).isZero;
+      return [
+        invoiceEvent('invoice.issued', facts, by),
+        ...(isPaid ? [invoiceEvent('invoice.paid', facts, by)] : []),
+      ];
     });
     return this.get(id);
   }
@@ -121,7 +144,7 @@ export class Invoices {
     await this.#change(id, seen, by, 'invoice.pay', async (transaction, row) => {
       assertStatus(row, ['open']);
       await this.#setStatus(transaction, row, 'paid', note);
-      await this.options.events.record(transaction, 'invoice.paid', factsOf(row, 'paid'), by);
+      return [invoiceEvent('invoice.paid', factsOf(row), by)];
     });
     return this.get(id);
   }
@@ -139,7 +162,7 @@ export class Invoices {
       }
       await this.#setStatus(transaction, row, 'void', reason);
       await touchAccount(transaction, row.account);
-      await this.options.events.record(transaction, 'invoice.voided', factsOf(row, 'void'), by);
+      return [invoiceEvent('invoice.voided', factsOf(row), by)];
     });
     return this.get(id);
   }
@@ -151,6 +174,7 @@ export class Invoices {
       await transaction.deleteFrom('billing_usage').where('invoice', '=', id).execute();
       await transaction.deleteFrom('billing_invoices').where('id', '=', id).execute();
       await touchAccount(transaction, row.account);
+      return [];
     });
   }
 
@@ -175,7 +199,9 @@ export class Invoices {
         ...{ due_date: null, paid_at: null, voided_at: null, note: null, sent_at: null },
       };
       await transaction.insertInto('billing_invoices').values(credit).execute();
-      await this.#issue(transaction, credit, by);
+      const { number, total } = await this.#issue(transaction, credit);
+      // Number and total are those of the credit note.
+      return [creditNoteEvent({ ...factsOf(row), number, total }, creditId, by)];
     });
     return this.get(creditId);
   }
@@ -194,14 +220,15 @@ export class Invoices {
           .set({ sent_at: this.options.sources.clock.wallTime(), version: row.version + 1 })
           .where('id', '=', id)
           .execute();
+        return [];
       },
       { to },
     );
     return this.get(id);
   }
 
-  async #issue(transaction: ControlTransaction, row: InvoiceRow, by: ChangeContext): Promise<void> {
-    const { sources, calendar, events } = this.options;
+  async #issue(transaction: ControlTransaction, row: InvoiceRow): Promise<InvoiceFacts> {
+    const { sources, calendar } = this.options;
     const settings = this.options.settings();
     if (!settings.issuer) {
       throw new GatewayError(
@@ -237,7 +264,7 @@ export class Invoices {
       .where('id', '=', row.id)
       .execute();
     await chainSeries(transaction, series.name, hash);
-    await events.record(transaction, 'invoice.issued', { ...factsOf(row, status), number, dueDate }, by);
+    return { ...factsOf(row), number, dueDate };
   }
 
   async #dueDate(
@@ -281,10 +308,10 @@ export class Invoices {
     seen: SeenVersion,
     by: ChangeContext,
     action: string,
-    work: (transaction: ControlTransaction, row: InvoiceRow) => Promise<void>,
+    work: (transaction: ControlTransaction, row: InvoiceRow) => Promise<NewEvent[]>,
     details: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
-    const { control, sources } = this.options;
+    const { control, sources, events } = this.options;
     await billingChange(control, async (transaction) => {
       // Locks the row: changes of one invoice run one after another.
       await transaction
@@ -294,13 +321,15 @@ export class Invoices {
         .execute();
       const row = await this.#row(transaction, id);
       assertVersion(seen, row.version);
-      await work(transaction, row);
+      const happened = await work(transaction, row);
       const facts = { tenant: row.tenant, month: row.period, total: row.total, currency: row.currency };
       await writeAudit(
         transaction,
         auditEntry(sources, by, action, `invoice:${id}`, { ...facts, ...details }),
       );
+      await events.append(transaction, happened);
     });
+    events.wake();
   }
 
   async #row(db: Kysely<ControlTables>, id: string): Promise<InvoiceRow> {
@@ -342,11 +371,8 @@ function ownDueDays(document: unknown): number | undefined {
   return typeof document.due_days === 'number' ? document.due_days : undefined;
 }
 
-function factsOf(
-  { id, kind, tenant, period, currency, total, number, due_date }: InvoiceRow,
-  status: string,
-) {
-  return { id, kind, tenant, month: period, currency, total, status, number, dueDate: due_date };
+function factsOf({ id, tenant, currency, total, number, due_date }: InvoiceRow): InvoiceFacts {
+  return { id, tenant, currency, total, number, dueDate: due_date };
 }
 
 function notFound(): GatewayError {

@@ -13,6 +13,7 @@ import { decimalOf } from './exact.ts';
 import type { InfrastructureCosts } from './infrastructure-costs.ts';
 import { DEFAULT_LINES, draftInvoice } from './invoice-builder.ts';
 import type { InvoiceDocument } from './invoice-document.ts';
+import { type InvoiceEvents, invoiceEvent } from './invoice-events.ts';
 import { type BillingMonth, monthIn } from './month.ts';
 import { chargeLate, chargeMonth } from './month-charges.ts';
 import type { BillingSettings } from './settings.ts';
@@ -27,6 +28,7 @@ export interface MonthCloseOptions {
   readonly months: TenantMonths;
   readonly costs: InfrastructureCosts;
   readonly calendar: Calendar;
+  readonly events: InvoiceEvents;
 }
 
 /** The draft of an invoice, with what it bills. */
@@ -81,7 +83,7 @@ export class MonthClose {
    * @throws GatewayError `not_found`, `conflict` for a month that is not over or where a setting is missing
    */
   async close(tenant: string, id: string, by: ChangeContext, ended = false): Promise<ClosedMonth> {
-    const { control, sources, accounts } = this.options;
+    const { control, sources, accounts, events } = this.options;
     const { account, month } = await this.monthOf(tenant, id);
     if (!ended && month.end > sources.clock.wallTime()) {
       const end = new Date(month.end).toISOString();
@@ -119,13 +121,23 @@ export class MonthClose {
           .set({ changes: locked.changes + 1 })
           .where('account', '=', current.account)
           .execute();
+        const facts = {
+          id: invoice,
+          tenant,
+          number: null,
+          currency: document.currency,
+          total,
+          dueDate: null,
+        };
         const details = { month: id, total, currency: document.currency, empty: isEmpty };
         await writeAudit(
           transaction,
           auditEntry(sources, by, 'invoice.create', `invoice:${invoice}`, details),
         );
+        await events.append(transaction, isEmpty ? [] : [invoiceEvent('invoice.created', facts, by)]);
         return true;
       });
+      if (isStored) events.wake();
       if (isStored) return { id: invoice, created: true, isEmpty: calculated.isEmpty };
       if (attempt === MAX_TRIES) {
         throw new GatewayError(

@@ -1,3 +1,4 @@
+import type { AutomaticClose } from './automatic-close.ts';
 import type { BillingAccounts } from './billing-accounts.ts';
 import type { CloseRun } from './close-run.ts';
 import type { InfrastructureCosts } from './infrastructure-costs.ts';
@@ -16,6 +17,7 @@ export interface Billing {
   readonly invoices: Invoices;
   readonly costs: InfrastructureCosts;
   readonly closeRun: CloseRun;
+  readonly automatic: AutomaticClose;
   /** @returns a PDF file */
   readonly print: (invoice: Omit<PrintedInvoice, 'fonts'>) => Promise<Uint8Array<ArrayBuffer>>;
 }

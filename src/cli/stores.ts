@@ -1,3 +1,4 @@
+import { LazyBilling } from '../app/lazy-billing.ts';
 import { openStores, type Stores } from '../app/stores.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
@@ -9,7 +10,7 @@ export async function withStores<T>(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   output: Output,
-  work: (stores: Stores) => Promise<T>,
+  work: (stores: Stores, billing: LazyBilling) => Promise<T>,
 ): Promise<T> {
   const events = new EventBus({
     validate: false,
@@ -38,8 +39,10 @@ export async function withStores<T>(
     publishEvents: false,
     onMissing: (error) => output.err(`warning: ${error.message}`),
   });
+  // Deleting a tenant makes its last invoices, as a gateway does.
+  const billing = new LazyBilling(stores, () => config);
   try {
-    return await work(stores);
+    return await work(stores, billing);
   } finally {
     await stores.close();
     await changes?.close();

@@ -50,6 +50,8 @@ export interface TenantFilter {
 
 /** Manages tenants, each with its own database. Methods reject with GatewayError or the database's error. */
 export class Tenants {
+  readonly #removeListeners: ((tenant: string, by: ChangeContext) => Promise<void>)[] = [];
+
   constructor(
     private readonly control: Kysely<ControlTables>,
     private readonly databases: TenantDatabases,
@@ -58,6 +60,11 @@ export class Tenants {
     /** Called with the tenant after each committed change. */
     private readonly onChanged: (tenant: string) => Promise<void>,
   ) {}
+
+  /** Calls back before a tenant is deleted. What the listener throws prevents the deletion. */
+  beforeRemove(listener: (tenant: string, by: ChangeContext) => Promise<void>): void {
+    this.#removeListeners.push(listener);
+  }
 
   /** @returns tenants by id */
   async list({ status, tier, search, limit, after }: TenantFilter): Promise<Tenant[]> {
@@ -183,6 +190,9 @@ export class Tenants {
         'The default tenant cannot be deleted: the admin key belongs to it.',
       );
     }
+    const { version } = await this.#row(this.control, id);
+    assertVersion(seen, version);
+    for (const listener of this.#removeListeners) await listener(id, by);
     await change(this.control, async (transaction, revision) => {
       const row = await this.#row(transaction, id);
       assertVersion(seen, row.version);

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createBilling } from '../../src/app/billing.ts';
 import { CONFIG_CATALOG } from '../../src/app/config-catalog.ts';
 import { openStores, type Stores } from '../../src/app/stores.ts';
-import type { InvoiceEventName, InvoiceFacts } from '../../src/billing/invoice-events.ts';
 import type { Billing } from '../../src/billing/services.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -23,13 +22,15 @@ import { hasPostgres, sharedPostgres } from './services/postgres.ts';
 export interface BillingInstallation {
   readonly stores: Stores;
   readonly billing: Billing;
-  /** Names and facts of the events of invoices, in order. */
-  readonly events: readonly (InvoiceFacts & { readonly name: InvoiceEventName })[];
+  /** @returns types and invoices of the stored events, in order */
+  events(): Promise<readonly (readonly [type: string, invoice: string])[]>;
   /** Unix milliseconds. */
   setTime(now: number): void;
   addTenant(id: string, timeZone?: string): Promise<void>;
   /** Stores events of a tenant; members that are absent have plain values. */
   use(tenant: string, events: readonly Partial<UsageEvent>[]): Promise<void>;
+  /** The environment of commands on its databases. */
+  readonly env: Readonly<Record<string, string>>;
   /** Billing as another process has it, with connections of its own. */
   anotherProcess(): Promise<Billing>;
   dispose(): Promise<void>;
@@ -56,14 +57,14 @@ export async function billingInstallation(
   const folder = mkdtempSync(join(tmpdir(), 'weir-billing-'));
   const url = await database.url(join(folder, 'databases'));
   const env = {
-    ...{ WEIR_DATA_DIR: folder, DATABASE_URL: url, WEIR_CONFIG: 'weir.yaml' },
+    ...{ WEIR_DATA_DIR: folder, DATABASE_URL: url, WEIR_CONFIG: join(folder, 'weir.yaml') },
     ...{ WEIR_ADMIN_KEY: 'wr-admin-billing-0123456789abcdef', WEIR_SECRET: 'x'.repeat(32) },
   };
   const yaml = new TextEncoder().encode(stringify({ billing: settings }));
+  writeFileSync(env.WEIR_CONFIG, yaml);
   const { config } = loadConfig({ env, cwd: folder, catalog: CONFIG_CATALOG, readFile: () => yaml });
   let now = Date.parse('2026-11-01T00:00:00Z');
   const clock = { ...systemClock, wallTime: () => now };
-  const events: (InvoiceFacts & { name: InvoiceEventName })[] = [];
   const opened: Stores[] = [];
   const process = async (): Promise<{ stores: Stores; billing: Billing }> => {
     const stores = await openStores({
@@ -74,16 +75,22 @@ export async function billingInstallation(
       },
     });
     opened.push(stores);
-    const billing = createBilling(stores, () => config, {
-      record: async (_, name, facts) => {
-        events.push({ name, ...facts });
-      },
-    });
+    const billing = createBilling(stores, () => config);
     return { stores, billing };
   };
   const { stores, billing } = await process();
   return {
-    ...{ stores, billing, events },
+    ...{ stores, billing, env },
+    events: async () => {
+      const rows = await stores.control
+        .selectFrom('event_log')
+        .select(['type', 'subject'])
+        .orderBy('sequence')
+        .execute();
+      return rows
+        .filter(({ subject }) => subject.startsWith('invoice:'))
+        .map(({ type, subject }) => [type, subject.slice('invoice:'.length)] as const);
+    },
     setTime: (time) => {
       now = time;
     },
