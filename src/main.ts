@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
+import { addBillingCommands } from './cli/commands/billing.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
 import { addEventCommands } from './cli/commands/events.ts';
 import type { CommandTools } from './cli/commands/group.ts';
@@ -181,6 +182,7 @@ function commands(setExit: (code: number) => void): Command {
   addPeopleCommands(program, tools);
   addPluginCommands(program, { load: async () => (await loader())(), output, cwd, env, setExit });
   addReportCommands(program, tools);
+  addBillingCommands(program, tools);
   addAuditCommands(program, tools);
   addCacheCommands(program, tools, setExit);
   addGuardCommands(program, tools, setExit);
