@@ -64,19 +64,38 @@ const UNREACHED_SERVER_LIMITS = {
   write_idle: '1h',
 } as const;
 
+export interface WeirConfigOptions {
+  readonly keepUsage?: boolean;
+  readonly isCached?: boolean;
+  /** Another port of the upstream, for a second target of the model. */
+  readonly secondPort?: number;
+}
+
 /**
  * Weir with a model on the mock upstream, one that has to be translated, and one with many targets, all at a price;
  * everything else as it is by default.
  */
-export function weirConfig(upstreamPort: number, { keepUsage = true, isCached = false } = {}): string {
+export function weirConfig(
+  upstreamPort: number,
+  { keepUsage = true, isCached = false, secondPort }: WeirConfigOptions = {},
+): string {
   const url = `http://127.0.0.1:${upstreamPort}`;
   const common = { api_key: 'sk-mock', discover: false };
   const providers = [
     { id: 'mock', kind: 'openai-compatible', base_url: `${url}/v1`, ...common },
     { id: 'mock-anthropic', kind: 'anthropic', base_url: url, ...common },
+    ...(secondPort === undefined
+      ? []
+      : [
+          {
+            ...{ id: 'second', kind: 'openai-compatible', ...common },
+            base_url: `http://127.0.0.1:${secondPort}/v1`,
+          },
+        ]),
   ];
+  const second = secondPort === undefined ? [] : [{ provider: 'second', model: 'mock-model' }];
   const models = [
-    { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] },
+    { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }, ...second] },
     {
       id: 'bench-many',
       targets: Array.from({ length: MANY_TARGETS }, (_, index) => ({

@@ -128,14 +128,25 @@ export function weirFolder(context: SubjectContext, config: string): string {
 export async function startWeirProcess(
   context: SubjectContext,
   name: string,
-  { folder, env = {}, pollMs }: { folder: string; env?: Readonly<Record<string, string>>; pollMs?: number },
+  {
+    folder,
+    env = {},
+    args = [],
+    pollMs,
+  }: {
+    folder: string;
+    env?: Readonly<Record<string, string>>;
+    /** After `serve`. */
+    args?: readonly string[];
+    pollMs?: number;
+  },
 ): Promise<WeirProcess> {
   const [port, metricsPort] = [freePort(), freePort()];
   const startedAt = performance.now();
   const child = await context.children.start({
     name,
     // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
-    command: [context.runtime, process.env.BENCH_PROGRAM ?? join(context.root, 'src/main.ts'), 'serve'],
+    command: [context.runtime, process.env.BENCH_PROGRAM ?? join(context.root, 'src/main.ts'), 'serve', ...args],
     cwd: folder,
     env: {
       DATABASE_URL: undefined,

@@ -19,7 +19,7 @@ export class DurationRecorder {
   }
 
   /** All zero when nothing was recorded. Microseconds. */
-  summary(): { count: number; mean: number; p50: number; p90: number; p99: number; max: number } {
+  summary(): { count: number; mean: number; p50: number; p90: number; p95: number; p99: number; max: number } {
     const sorted = this.values.subarray(0, this.count).slice().sort();
     const at = (share: number) => (this.count === 0 ? 0 : percentile(sorted, share) * 1000);
     return {
@@ -27,6 +27,7 @@ export class DurationRecorder {
       mean: this.count === 0 ? 0 : (this.sum / this.count) * 1000,
       p50: at(0.5),
       p90: at(0.9),
+      p95: at(0.95),
       p99: at(0.99),
       max: at(1),
     };

@@ -67,6 +67,7 @@ export const distribution = z.object({
   mean: z.number(),
   p50: z.number(),
   p90: z.number(),
+  p95: z.number(),
   p99: z.number(),
   max: z.number(),
 });

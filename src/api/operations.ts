@@ -143,9 +143,15 @@ async function details(services: ApiServices, metrics: Metrics): Promise<Details
     ...pluginDetails(services),
     models: Object.fromEntries(models),
     model_count: listed.length,
-    ...(services.workers && { workers: services.workers.status() }),
+    ...workerDetails(services),
     losses: metrics.readLosses(),
   };
+}
+
+function workerDetails({ workers }: ApiServices): Pick<Details, 'workers'> {
+  if (!workers) return {};
+  const { configured, ready, restarts } = workers.status();
+  return { workers: { configured, ready, restarts } };
 }
 
 function pluginDetails({ plugins }: ApiServices): Pick<Details, 'plugins'> {
@@ -189,8 +195,9 @@ function healthOf(services: ApiServices, state: string): z.infer<typeof healthRe
 }
 
 /** Draining and starting come first, because a disk that recovers does not end them. */
-export function stateOf({ lifecycle, writes }: ApiServices): LifecycleState | 'degraded' {
-  return lifecycle.state === 'ready' && writes.isFailing ? 'degraded' : lifecycle.state;
+export function stateOf({ lifecycle, writes, workers }: ApiServices): LifecycleState | 'degraded' {
+  const isFailing = writes.isFailing || workers?.status().writesFail === true;
+  return lifecycle.state === 'ready' && isFailing ? 'degraded' : lifecycle.state;
 }
 
 export interface OperationsOptions {

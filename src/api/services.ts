@@ -58,7 +58,12 @@ export interface ApiSnapshot extends InferenceSnapshot {
 /** The services that API handlers use; built once, in `src/app/services.ts`. */
 /** The processes that serve inference for this one. */
 export interface WorkerProcesses {
-  readonly status: () => { readonly configured: number; readonly ready: number; readonly restarts: number };
+  readonly status: () => {
+    readonly configured: number;
+    readonly ready: number;
+    readonly restarts: number;
+    readonly writesFail: boolean;
+  };
   /** Inference requests in flight. */
   readonly inFlight: () => Promise<number>;
 }

@@ -21,6 +21,8 @@ const FIRST_DISCOVERY_MS = 1_500;
 /** Completed requests are sent to the parent's live streams together. */
 const LIVE_MS = 100;
 const MAX_LIVE = 1_000;
+/** How often it is checked whether writes to the local disk fail. */
+const WRITES_MS = 500;
 
 /** Runs one worker of `weir serve --workers` until its parent stops it. */
 export async function serveWorker(
@@ -88,6 +90,7 @@ export async function serveWorker(
   gateway.lifecycle.ready();
   gateway.startBackground();
   const watch = loaded.file === null ? undefined : reloadOnChange(gateway, loaded.file, loaded, load);
+  reportWrites(gateway, (fail) => void side.call('writesFail', fail).catch(() => undefined));
   await side.call('ready', { boot: gateway.usage.boot });
 
   const how = await ending.promise;
@@ -104,6 +107,17 @@ export async function serveWorker(
     live.flush();
     await side.call('lastMetrics', await gateway.metrics.render()).catch(() => undefined);
   });
+}
+
+/** Reports when writes to the local disk fail and succeed again: readiness is the parent's. */
+function reportWrites({ stores: { writes } }: Gateway, report: (fail: boolean) => void): void {
+  let reported = false;
+  const timer = setInterval(() => {
+    if (writes.isFailing === reported) return;
+    reported = writes.isFailing;
+    report(reported);
+  }, WRITES_MS);
+  timer.unref();
 }
 
 /** Sends completed requests to the parent, which has the live streams. */

@@ -63,6 +63,8 @@ export type ParentFunctions = {
   };
   readonly writeUsage: { readonly input: readonly UsageSegment[]; readonly output: UsageReport };
   readonly saveCounts: { readonly input: PeriodCountUpdate; readonly output: undefined };
+  /** Whether writes of this worker to the local disk fail. */
+  readonly writesFail: { readonly input: boolean; readonly output: undefined };
   /** The last values of a worker's metrics, before it ends. */
   readonly lastMetrics: { readonly input: string; readonly output: undefined };
   readonly live: { readonly input: readonly LiveRequest[]; readonly output: undefined };

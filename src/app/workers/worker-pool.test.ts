@@ -111,10 +111,12 @@ async function started(count: number) {
 
 test('a worker that ends is replaced at once, and what it left is reported', async () => {
   const { pool, processes, killed, lines } = await started(2);
-  expect(pool.status).toEqual({ configured: 2, ready: 2, restarts: 0 });
+  expect(pool.status).toEqual({ configured: 2, ready: 2, restarts: 0, writesFail: false });
+  await processes[1]?.parent.call('writesFail', true);
+  expect(pool.status.writesFail).toBe(true);
   await pool.collect();
   processes[0]?.end();
-  expect(pool.status).toEqual({ configured: 2, ready: 1, restarts: 1 });
+  expect(pool.status).toMatchObject({ configured: 2, ready: 1, restarts: 1 });
   expect(killed).toEqual(['boot-100']);
   expect(lines).toEqual([expect.stringContaining('worker ended unexpectedly')]);
   await settled();
@@ -185,7 +187,7 @@ test('a reload replaces one worker after the other, and steers new connections a
   one?.end('ended with code 0');
   two?.end('ended with code 0');
   expect(await reloading).toBe(true);
-  expect(pool.status).toEqual({ configured: 2, ready: 2, restarts: 0 });
+  expect(pool.status).toMatchObject({ configured: 2, ready: 2, restarts: 0 });
   expect(pool.pids).toEqual([102, 103]);
 });
 

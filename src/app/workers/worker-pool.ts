@@ -29,6 +29,8 @@ export interface WorkerStatus {
   readonly ready: number;
   /** Unexpected ends since the start. */
   readonly restarts: number;
+  /** Whether writes of one of them to the local disk fail. */
+  readonly writesFail: boolean;
 }
 
 /** One that ran for so long was not stopped by its own start. Milliseconds. */
@@ -78,7 +80,11 @@ export class WorkerPool {
   }
 
   get status(): WorkerStatus {
-    return { configured: this.options.count, ready: this.#ready().length, restarts: this.#restarts };
+    const ready = this.#ready();
+    return {
+      ...{ configured: this.options.count, ready: ready.length, restarts: this.#restarts },
+      writesFail: ready.some(({ writesFail }) => writesFail),
+    };
   }
 
   /** The process ids of the workers that are ready. */

@@ -52,6 +52,8 @@ export class Worker {
   boot: string | undefined;
   /** The last page of its metrics that was read. */
   lastPage: string | undefined;
+  /** Whether its writes to the local disk fail. */
+  writesFail = false;
   isExpectedToEnd = false;
   hasEnded = false;
 
@@ -174,6 +176,10 @@ export class Worker {
       writeUsage: (segments) => host.writeUsage(segments),
       saveCounts: async (update) => {
         await host.saveCounts(update);
+        return undefined;
+      },
+      writesFail: (fail) => {
+        this.writesFail = fail;
         return undefined;
       },
       lastMetrics: (page) => {
