@@ -146,7 +146,12 @@ export async function startWeirProcess(
   const child = await context.children.start({
     name,
     // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
-    command: [context.runtime, process.env.BENCH_PROGRAM ?? join(context.root, 'src/main.ts'), 'serve', ...args],
+    command: [
+      context.runtime,
+      process.env.BENCH_PROGRAM ?? join(context.root, 'src/main.ts'),
+      'serve',
+      ...args,
+    ],
     cwd: folder,
     env: {
       DATABASE_URL: undefined,

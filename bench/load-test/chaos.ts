@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { DiskFiller } from './disk-filler.ts';
 import { Installation } from './installation.ts';
 import { loadTestOptions } from './options.ts';
 import { type SlowNetwork, startSlowNetwork } from './slow-network.ts';
@@ -19,8 +20,8 @@ const JUMP_MS = 7_200_000;
 interface Parts {
   readonly installation: Installation;
   readonly network: SlowNetwork;
-  /** A small disk of its own; undefined where this user may not mount one. */
-  readonly disk: string | undefined;
+  /** Fills a small disk of its own; undefined where this user may not mount one. */
+  readonly disk: DiskFiller | undefined;
   /** File of the clock's offset; undefined without libfaketime. */
   readonly clockFile: string | undefined;
 }
@@ -143,11 +144,9 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'the disk is full',
     missing: ({ disk }) => (disk === undefined ? 'a small disk needs root' : undefined),
-    begin: ({ disk = '' }) => {
-      spawnSync('sh', ['-c', `dd if=/dev/zero of="${disk}/filler" bs=4k 2>/dev/null`]);
-    },
+    begin: ({ disk }) => disk?.start(),
     shows: async (parts) => (await stateOf(parts)).health.status === 'degraded',
-    end: ({ disk = '' }) => rmSync(join(disk, 'filler'), { force: true }),
+    end: ({ disk }) => disk?.stop(),
     mayFail: 0,
   },
   {
@@ -164,7 +163,15 @@ const FAULTS: readonly Fault[] = [
 ];
 
 async function provoke(parts: Parts, fault: Fault, rate: number, faultMs: number): Promise<Outcome> {
-  const nothing = { completed: 0, failed: 0, reasons: [], p99: 0, recovered: true, shown: true, passed: true };
+  const nothing = {
+    completed: 0,
+    failed: 0,
+    reasons: [],
+    p99: 0,
+    recovered: true,
+    shown: true,
+    passed: true,
+  };
   const skipped = fault.missing?.(parts);
   if (skipped !== undefined) return { name: fault.name, skipped, ...nothing };
   const { installation } = parts;
@@ -210,14 +217,23 @@ function smallDisk(): string | undefined {
 
 /** @returns the path of the library that changes a process's clock */
 function faketime(): string | undefined {
-  const done = spawnSync('sh', ['-c', 'ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null'], { encoding: 'utf8' });
+  const done = spawnSync('sh', ['-c', 'ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null'], {
+    encoding: 'utf8',
+  });
   return done.stdout.trim().split('\n')[0] || undefined;
 }
 
-async function run({ upstream, workers, rate, durationMs }: ReturnType<typeof loadTestOptions>): Promise<Outcome[]> {
+async function run({
+  upstream,
+  workers,
+  rate,
+  durationMs,
+}: ReturnType<typeof loadTestOptions>): Promise<Outcome[]> {
   const disk = smallDisk();
+  const filler = disk === undefined ? undefined : new DiskFiller(disk);
   const library = faketime();
-  const clockFile = library === undefined ? undefined : join(mkdtempSync(join(tmpdir(), 'weir-clock-')), 'offset');
+  const clockFile =
+    library === undefined ? undefined : join(mkdtempSync(join(tmpdir(), 'weir-clock-')), 'offset');
   if (clockFile !== undefined) writeFileSync(clockFile, '+0\n');
   const networks: SlowNetwork[] = [];
   const between = async (port: number) => {
@@ -240,8 +256,15 @@ async function run({ upstream, workers, rate, durationMs }: ReturnType<typeof lo
     const outcomes: Outcome[] = [];
     let completed = 0;
     for (const fault of FAULTS) {
-      const outcome = await provoke({ installation, network, disk, clockFile }, fault, rate, durationMs);
-      console.error(`${fault.name}: ${outcome.skipped ?? `${outcome.failed} of ${outcome.completed + outcome.failed} failed`}`);
+      const outcome = await provoke(
+        { installation, network, disk: filler, clockFile },
+        fault,
+        rate,
+        durationMs,
+      );
+      console.error(
+        `${fault.name}: ${outcome.skipped ?? `${outcome.failed} of ${outcome.completed + outcome.failed} failed`}`,
+      );
       outcomes.push(outcome);
       completed += outcome.completed;
     }
@@ -268,7 +291,14 @@ function print(outcomes: readonly Outcome[]): void {
     else {
       const why = shown ? reasons.join(', ') : 'the fault had no effect';
       const result = passed ? 'passed' : `FAILED: ${why}`;
-      const cells = [name, completed + failed, failed, `${p99.toFixed(0)} ms`, recovered ? 'yes' : 'no', result];
+      const cells = [
+        name,
+        completed + failed,
+        failed,
+        `${p99.toFixed(0)} ms`,
+        recovered ? 'yes' : 'no',
+        result,
+      ];
       console.log(`| ${cells.join(' | ')} |`);
     }
   }
@@ -278,6 +308,7 @@ if (import.meta.main) {
   const options = loadTestOptions(process.argv.slice(2), { workers: [2], rate: 100, durationMs: 2_000 });
   const outcomes = await run(options);
   print(outcomes);
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ options, outcomes }, null, 2)}\n`);
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify({ options, outcomes }, null, 2)}\n`);
   process.exit(outcomes.every(({ passed }) => passed) ? 0 : 1);
 }

@@ -1,7 +1,7 @@
 /** `npm run load`: how many requests per second gateways serve within a latency, and the check of the target. */
 import { writeFileSync } from 'node:fs';
-import { describeMachine } from '../harness/machine.ts';
 import { openFilesLimit } from '../harness/children.ts';
+import { describeMachine } from '../harness/machine.ts';
 import { Installation } from './installation.ts';
 import { loadTestOptions } from './options.ts';
 
@@ -60,7 +60,10 @@ async function step(installation: Installation, rate: number, durationMs: number
 export function bestOf(steps: readonly Pick<Step, 'rate' | 'failed' | 'p99'>[]): Frontier['best'] {
   return BOUNDS.map((bound) => {
     const within = steps.filter(({ failed, p99 }) => failed === 0 && p99 < bound);
-    return { p99BelowMs: bound, rate: within.length === 0 ? undefined : Math.max(...within.map(({ rate }) => rate)) };
+    return {
+      p99BelowMs: bound,
+      rate: within.length === 0 ? undefined : Math.max(...within.map(({ rate }) => rate)),
+    };
   });
 }
 
@@ -97,7 +100,15 @@ async function measure(
 
 function print(frontiers: readonly Frontier[], rate: number): void {
   const line = (cells: readonly string[]) => console.log(`| ${cells.join(' | ')} |`);
-  line(['processes', ...BOUNDS.map((bound) => `p99 < ${bound} ms`), `at ${rate}/s`, 'p95', 'p99', 'failed', 'CPU each']);
+  line([
+    'processes',
+    ...BOUNDS.map((bound) => `p99 < ${bound} ms`),
+    `at ${rate}/s`,
+    'p95',
+    'p99',
+    'failed',
+    'CPU each',
+  ]);
   line(Array.from({ length: BOUNDS.length + 6 }, () => '---'));
   for (const { workers, best, target } of frontiers) {
     line([
@@ -113,7 +124,11 @@ function print(frontiers: readonly Frontier[], rate: number): void {
 }
 
 if (import.meta.main) {
-  const options = loadTestOptions(process.argv.slice(2), { workers: [0, 2, 4], rate: 5_000, durationMs: 20_000 });
+  const options = loadTestOptions(process.argv.slice(2), {
+    workers: [0, 2, 4],
+    rate: 5_000,
+    durationMs: 20_000,
+  });
   const frontiers: Frontier[] = [];
   for (const workers of options.workers) {
     frontiers.push(await measure(workers, options, (line) => console.error(line)));

@@ -20,7 +20,7 @@ export interface InstallationOptions {
   /** Worker processes; 0 is one process without workers. */
   readonly workers: number;
   readonly upstream: UpstreamKind;
-  /** Stands between Weir and the upstream. @returns the port that Weir uses */
+  /** A network before the upstream. @returns the port that Weir uses */
   readonly between?: (upstreamPort: number) => number | Promise<number>;
   /** The folder of Weir's data; a temporary one by default. */
   readonly dataDir?: string;
@@ -83,7 +83,10 @@ export class Installation {
     const context: SubjectContext = { children, runtime, root, temporary: folder, upstreamPort, adminKey };
     const model = kind === 'simulator' ? 'simulator' : 'mock-model';
     // With a network between, there is another way to the upstream.
-    const config = weirConfig(upstreamPort, between ? { secondPort: upstream.port } : {}).replaceAll('"mock-model"', `"${model}"`);
+    const config = weirConfig(upstreamPort, between ? { secondPort: upstream.port } : {}).replaceAll(
+      '"mock-model"',
+      `"${model}"`,
+    );
     const { child, port, metricsPort } = await startWeirProcess(context, 'weir', {
       folder: weirFolder(context, config),
       args: workers > 0 ? ['--workers', String(workers)] : [],
@@ -93,8 +96,21 @@ export class Installation {
     const key = await createKey(port, adminKey, SIMULATED_TENANT, 'load');
     const load = await LoadClient.start(children, [runtime, join(root, 'bench/load/main.ts')]);
     const endpoint = local(port, { authorization: `Bearer ${key}` });
-    const made = new Installation(children, folder, upstream.child, child, load, endpoint, metricsPort, adminKey);
-    const { status, body } = await load.run({ type: 'probe', endpoint, body: REQUEST }, results.probe, 30_000);
+    const made = new Installation(
+      children,
+      folder,
+      upstream.child,
+      child,
+      load,
+      endpoint,
+      metricsPort,
+      adminKey,
+    );
+    const { status, body } = await load.run(
+      { type: 'probe', endpoint, body: REQUEST },
+      results.probe,
+      30_000,
+    );
     if (status !== 200) throw new Error(`a request gets ${status}: ${body.slice(0, 300)}`);
     return made;
   }

@@ -44,7 +44,12 @@ test('options name durations, workers and the upstream, and reject others', () =
   expect(loadTestOptions(args, defaults)).toEqual({
     ...{ workers: [0, 4], rate: 5_000, durationMs: 90_000, upstream: 'mock', json: undefined },
   });
-  for (const wrong of [['--rate', '0'], ['--workers', 'two'], ['--upstream', 'other'], ['--duration', '5']]) {
+  for (const wrong of [
+    ['--rate', '0'],
+    ['--workers', 'two'],
+    ['--upstream', 'other'],
+    ['--duration', '5'],
+  ]) {
     expect(() => loadTestOptions(wrong, defaults)).toThrow();
   }
   expect(durationOf('2h')).toBe(7_200_000);

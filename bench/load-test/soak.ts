@@ -36,7 +36,12 @@ export function growthOf(parts: readonly number[]): number | undefined {
   return third === 0 || !early || !late ? undefined : late / early;
 }
 
-async function run({ upstream, workers, rate, durationMs }: ReturnType<typeof loadTestOptions>): Promise<SoakReport> {
+async function run({
+  upstream,
+  workers,
+  rate,
+  durationMs,
+}: ReturnType<typeof loadTestOptions>): Promise<SoakReport> {
   const installation = await Installation.start({ workers: workers[0] ?? 0, upstream });
   try {
     const memory: number[] = [];
@@ -82,6 +87,7 @@ if (import.meta.main) {
   const isWhole = failed > 0 ? recorded >= requests - failed : recorded === requests;
   const isGood = failed === 0 && isWhole && isFlat !== false;
   console.log(isGood ? 'passed' : 'FAILED: a request failed, usage is missing, or memory grew');
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ options, report }, null, 2)}\n`);
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify({ options, report }, null, 2)}\n`);
   process.exit(isGood ? 0 : 1);
 }

@@ -19,7 +19,15 @@ export class DurationRecorder {
   }
 
   /** All zero when nothing was recorded. Microseconds. */
-  summary(): { count: number; mean: number; p50: number; p90: number; p95: number; p99: number; max: number } {
+  summary(): {
+    count: number;
+    mean: number;
+    p50: number;
+    p90: number;
+    p95: number;
+    p99: number;
+    max: number;
+  } {
     const sorted = this.values.subarray(0, this.count).slice().sort();
     const at = (share: number) => (this.count === 0 ? 0 : percentile(sorted, share) * 1000);
     return {

@@ -52,7 +52,8 @@ export const checks = [
         const summary = /p95 .* of (\d+) requests failed/.exec(`${stdout}${stderr}`);
         if (code !== 0 || !summary) throw new Error(`exit code ${code}\n${stdout.slice(-2000)}`);
         for (const name of ['chat', 'stream', 'embeddings', 'mistake', 'stream: first token']) {
-          if (!stdout.includes(` ${name} `) && !stderr.includes(` ${name} `)) throw new Error(`no "${name}" was sent`);
+          if (!stdout.includes(` ${name} `) && !stderr.includes(` ${name} `))
+            throw new Error(`no "${name}" was sent`);
         }
         const wrong = await start({ ...relaxed, WEIR_CHAT_MODEL: 'absent' }, 5, 5);
         if (wrong.code !== 1) throw new Error('it passes although every chat fails');
@@ -77,7 +78,8 @@ export const checks = [
         const { stdout } = await start([]);
         const checked = /checks_total\.*: (\d+)/.exec(stdout)?.[1];
         const failed = /checks_failed\.*: ([\d.]+)%/.exec(stdout)?.[1];
-        if (failed === undefined || Number(failed) > 0) throw new Error(`failed checks: ${stdout.slice(-2000)}`);
+        if (failed === undefined || Number(failed) > 0)
+          throw new Error(`failed checks: ${stdout.slice(-2000)}`);
         const wrong = await start(['-e', 'WEIR_CHAT_MODEL=absent']);
         if (wrong.code !== 99) throw new Error('it passes although every chat fails');
         return { result: 'proved', detail: `${checked} checks`, gap: GAP };
