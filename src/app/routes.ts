@@ -69,6 +69,7 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
       box: stores.box,
       tokenLifetimeMs: () => config().auth.token,
       publicUrl: () => config().auth.public_url,
+      hasConsole: () => config().server.console,
     });
   });
   for (const prefix of ['/v1/auth/', '/login/', '/auth/callback/']) {

@@ -3,7 +3,6 @@ import axe from 'axe-core';
 import {
   type Browser,
   type BrowserContext,
-  type BrowserContextOptions,
   chromium,
   type Locator,
   type Page,
@@ -37,10 +36,12 @@ export type Expected = string | RegExp;
 export interface Watched {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** From now on, failures of such requests are no faults. */
+  /** From now on, failures of such requests are no faults, nor are they to another origin. */
   expects(url: Expected): void;
   /** Opens a page of the console and resolves when it shows what it has loaded. */
   open(path: string): Promise<void>;
+  /** Goes to another page as its links do, without loading the console again. */
+  go(path: string): Promise<void>;
   /** Resolves when no request is in flight and nothing is loading. */
   settled(): Promise<void>;
   /** @throws AssertionError that lists console errors, failed requests, violations of the policy and requests to other origins */
@@ -48,12 +49,7 @@ export interface Watched {
 }
 
 /** Opens a page whose faults are collected from its first request on. */
-export async function watch(
-  browser: Browser,
-  origin: string,
-  options: BrowserContextOptions = DESKTOP,
-): Promise<Watched> {
-  const context = await browser.newContext(options);
+export async function watch(context: BrowserContext, origin: string): Promise<Watched> {
   context.setDefaultTimeout(TIMEOUT_MS);
   const page = await context.newPage();
   const faults: string[] = [];
@@ -80,7 +76,7 @@ export async function watch(
   });
   page.on('request', (request) => {
     const url = request.url();
-    if (/^(data|blob):/.test(url) || url.startsWith(`${origin}/`)) return;
+    if (/^(data|blob):/.test(url) || url.startsWith(`${origin}/`) || isExpected(url)) return;
     faults.push(`another origin: ${url}`);
   });
   page.on('response', (response) => {
@@ -107,6 +103,11 @@ export async function watch(
       await page.goto(`${origin}/console/${path}`);
       await settled();
     },
+    go: async (path) => {
+      // The router follows the history of the browser.
+      await page.evaluate((to) => history.pushState(null, '', to), `/console/${path}`);
+      await settled();
+    },
     expects: (url) => void expected.push(url),
     assertNoFault: () => assert.deepEqual(faults, []),
   };
@@ -125,13 +126,15 @@ interface AxeResult {
   }[];
 }
 
+const ALL_RULES = '["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]';
+/** The rules whose result depends on the theme. */
+export const COLOUR_RULES = '{ type: "rule", values: ["color-contrast"] }';
+
 /** @throws AssertionError that lists what stops people with disabilities: axe's serious and critical violations */
-export async function assertAccessible(page: Page, name: string): Promise<void> {
+export async function assertAccessible(page: Page, name: string, rules = ALL_RULES): Promise<void> {
   // The policy of the page allows no inline script: it is evaluated by the debugger.
-  await page.evaluate(axe.source);
-  const result: AxeResult = await page.evaluate(
-    'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })',
-  );
+  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
+  const result: AxeResult = await page.evaluate(`axe.run(document, { runOnly: ${rules} })`);
   const serious = result.violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, help, nodes }) => ({

@@ -1,9 +1,11 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import type { Browser, BrowserContextOptions } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core';
+import { freePort } from '../support/free-port.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
-import { chromiumPath, launch, type Watched, watch } from './browser.ts';
+import { TEST_CLIENT } from '../support/services/oidc-client.ts';
+import { chromiumPath, DESKTOP, launch, type Watched, watch } from './browser.ts';
 
 /** One browser and one gateway with models of the simulator, for all tests of the console. */
 
@@ -23,17 +25,33 @@ export const CONFIG = {
 };
 
 let failures = 0;
+/** Contexts that no test uses, by their options: what they have cached, the next test need not load. */
+const contexts = new Map<string, BrowserContext[]>();
 let browser: Browser;
 let gateway: Gateway;
 
 before(async () => {
   if (SKIP) return;
-  [browser, gateway] = await Promise.all([launch(), startGateway({ config: CONFIG })]);
+  [browser, gateway] = await Promise.all([launch(), startShared()]);
 });
 after(async () => {
   await browser?.close();
   await gateway?.stop();
 });
+
+/** An identity provider that `sign-in.ts` starts. */
+export const IDENTITY_PROVIDER = { id: 'house', name: 'House accounts' };
+let issuerPort = 0;
+export const theIssuerPort = (): number => issuerPort;
+
+async function startShared(): Promise<Gateway> {
+  issuerPort = await freePort();
+  const { id: client_id, secret: client_secret } = TEST_CLIENT;
+  const issuer = `http://127.0.0.1:${issuerPort}`;
+  const sign_up = { tenant: 'default', role: 'developer' };
+  const oidc = [{ ...IDENTITY_PROVIDER, issuer, client_id, client_secret, sign_up }];
+  return startGateway({ config: { ...CONFIG, auth: { oidc } } });
+}
 
 export const theBrowser = (): Browser => browser;
 export const theGateway = (): Gateway => gateway;
@@ -79,17 +97,25 @@ interface VisitOptions extends BrowserContextOptions {
   /** Signs in as this user; with the admin key when absent, not at all when null. */
   readonly email?: string | null;
   readonly of?: Gateway;
+  /** With an empty cache and its own clock. */
+  readonly isFresh?: boolean;
   /** The tenant that is chosen. */
   readonly tenant?: string;
 }
 
 /** Runs `visit` with a page that has a session, and fails when the page had a fault. */
 export async function visiting(
-  { email, of = gateway, tenant, ...options }: VisitOptions,
+  { email, of = gateway, tenant, isFresh = false, ...options }: VisitOptions,
   visit: (watched: Watched) => Promise<void>,
 ): Promise<void> {
-  const context = { viewport: { width: 1440, height: 900 }, ...options };
-  const watched = await watch(browser, of.url, context);
+  const kind = JSON.stringify(options);
+  const free = contexts.get(kind) ?? [];
+  contexts.set(kind, free);
+  const context =
+    (isFresh ? undefined : free.pop()) ?? (await browser.newContext({ ...DESKTOP, ...options }));
+  const watched = await watch(context, of.url);
+  const { page } = watched;
+  let isReusable = false;
   try {
     if (email !== null) {
       const data = email === undefined ? { key: of.adminKey } : { email, password: PASSWORD };
@@ -97,10 +123,12 @@ export async function visiting(
       if (!response.ok()) throw new Error(`not signed in: ${response.status()} ${await response.text()}`);
     }
     if (tenant !== undefined) {
-      await watched.context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
+      await page.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
     }
     await visit(watched);
     watched.assertNoFault();
+    if (page.url().startsWith(of.url)) await page.evaluate(() => localStorage.clear());
+    isReusable = !isFresh;
   } catch (error) {
     failures += 1;
     const path = join(tmpdir(), `weir-console-failure-${failures}.png`);
@@ -108,7 +136,10 @@ export async function visiting(
     console.error(`${watched.page.url()}: ${path}`);
     throw error;
   } finally {
-    await watched.context.close();
+    await page.close();
+    await context.clearCookies();
+    if (isReusable) free.push(context);
+    else await context.close();
   }
 }
 

@@ -5,6 +5,8 @@ import './tenancy.ts';
 import './traffic.ts';
 import './policies.ts';
 import './prompts.ts';
+import './changes.ts';
+import './keyboard.ts';
 import './pages.ts';
 
 const MAX_MS = 15 * 60_000;

@@ -99,8 +99,9 @@ try {
   for (const { name, path, tenant, options, act } of SHOTS.filter(
     (shot) => only === undefined || shot.name.startsWith(only),
   )) {
-    const watched = await watch(browser, url, { ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });
-    const { context, page } = watched;
+    const context = await browser.newContext({ ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });
+    const watched = await watch(context, url);
+    const { page } = watched;
     await context.request.post(`${url}/v1/auth/sign-in`, { data: { key: ADMIN_KEY } });
     if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
     await watched.open(path);

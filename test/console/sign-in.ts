@@ -2,8 +2,18 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { freePort } from '../support/free-port.ts';
 import { startGateway } from '../support/gateway.ts';
-import { sees, seesNot } from './browser.ts';
-import { CONFIG, createMember, createTenant, PASSWORD, SKIP, theGateway, visiting } from './fixture.ts';
+import { sees, seesNot, type Watched } from './browser.ts';
+import {
+  CONFIG,
+  createMember,
+  createTenant,
+  IDENTITY_PROVIDER,
+  PASSWORD,
+  SKIP,
+  theGateway,
+  theIssuerPort,
+  visiting,
+} from './fixture.ts';
 
 describe('sign-in', { skip: SKIP }, () => {
   before(async () => {
@@ -53,6 +63,41 @@ describe('sign-in', { skip: SKIP }, () => {
       await page.waitForURL('**/console/overview');
       await settled();
     }));
+
+  test('with an identity provider, whose refusal is shown where it can be tried again', async () => {
+    const { startIssuer } = await import('../support/services/oidc.ts');
+    const callback = `${theGateway().url}/v1/auth/oidc/${IDENTITY_PROVIDER.id}/callback`;
+    const issuer = await startIssuer(callback, theIssuerPort());
+    const signIn = (login: string, then: (watched: Watched) => Promise<void>) =>
+      visiting({ email: null }, async (watched) => {
+        const { page, expects } = watched;
+        expects(issuer.url);
+        expects(/googleapis/);
+        await page.route(/googleapis/, (route) => route.fulfill({ contentType: 'text/css', body: '' }));
+        await page.goto(`${theGateway().url}/console/sign-in`);
+        await page.getByRole('link', { name: `Continue with ${IDENTITY_PROVIDER.name}` }).click();
+        await page.locator('[name=login]').fill(login);
+        await page.locator('[name=password]').fill('any');
+        await page.locator('[type=submit]').click();
+        await page.getByRole('button', { name: 'Continue' }).click();
+        await then(watched);
+      });
+    try {
+      await signIn('ann', async ({ page, settled }) => {
+        await page.waitForURL('**/console/overview');
+        await settled();
+        await sees(page.getByText('Person ann'));
+      });
+      // The provider has not verified the address.
+      await signIn('eve!', async ({ page }) => {
+        await page.waitForURL('**/console/sign-in?failed=permission_denied');
+        await sees(page.getByRole('alert').filter({ hasText: 'has not confirmed your address' }));
+        await sees(page.getByLabel('Admin key'));
+      });
+    } finally {
+      await issuer.close();
+    }
+  });
 
   test('a session that ends in a form keeps what was typed', () =>
     visiting({ tenant: 'gate' }, async ({ page, context, open, expects, settled }) => {

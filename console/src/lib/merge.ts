@@ -9,7 +9,7 @@ export interface FieldDifference {
   readonly base: unknown;
   /** As the caller wants it. */
   readonly mine: unknown;
-  /** As somebody else has stored it since. */
+  /** As another caller has stored it since. */
   readonly theirs: unknown;
   /** Who changed it: with `both`, to different values. */
   readonly changedBy: 'mine' | 'theirs' | 'both';
@@ -27,7 +27,7 @@ export function textOf(value: unknown): string {
 
 /**
  * Compares three versions of an object, member by member.
- * @returns members that somebody changed; what both changed to the same value is left out
+ * @returns members that were changed; what both changed to the same value is left out
  */
 export function compare(base: Document, mine: Document, theirs: Document): FieldDifference[] {
   const [before, own, other] = [leavesOf(base), leavesOf(mine), leavesOf(theirs)];

@@ -38,7 +38,7 @@ interface Known<T> {
   readonly reply: Reply<T>;
 }
 
-/** Stores an object of the admin API, so that a change of somebody else is never overwritten unseen. */
+/** Stores an object of the admin API, so that a change of another caller is never overwritten unseen. */
 export function useSave<T>({ method, bodyOf }: SaveOptions<T>): Saving<T> {
   const known = useRef<Known<T>>(undefined);
   const [question, setQuestion] = useState<Question>();
@@ -62,7 +62,7 @@ export function useSave<T>({ method, bodyOf }: SaveOptions<T>): Saving<T> {
         const [before, theirs] = [bodyOf(base.data), bodyOf(current.data)];
         const differences = compare(before, mine, theirs);
         keep(current);
-        // Somebody else has stored the same.
+        // Another caller has stored the same.
         if (differences.length === 0) return current.data;
         // Only members that nobody else touched differ: there is nothing to ask.
         const decision = differences.every(({ changedBy }) => changedBy === 'mine')

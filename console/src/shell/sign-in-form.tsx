@@ -9,8 +9,25 @@ interface ProviderList {
   readonly data: readonly { readonly id: string; readonly name: string; readonly url: string }[];
 }
 
-/** Signs in with an admin key, a password, or an identity provider. */
-export function SignInForm({ onSignedIn }: { readonly onSignedIn: () => void }) {
+/** Why a sign-in with an identity provider has failed, by the code of the gateway. */
+const FAILURES: Readonly<Record<string, string>> = {
+  permission_denied:
+    'The identity provider has not confirmed your address, this gateway has no account for you, or the sign-in was begun elsewhere. Try again, or ask an administrator for an invitation.',
+};
+const OTHER_FAILURE = 'The identity provider could not be asked. Try again in a moment.';
+
+/**
+ * Signs in with an admin key, a password, or an identity provider.
+ * @param isOverPage identity providers open beside the page, which keeps what was typed
+ */
+export function SignInForm({
+  onSignedIn,
+  isOverPage = false,
+}: {
+  readonly onSignedIn: () => void;
+  readonly isOverPage?: boolean;
+}) {
+  const failed = new URLSearchParams(location.search).get('failed');
   const [way, setWay] = useState<'key' | 'password'>('key');
   const [key, setKey] = useState('');
   const [email, setEmail] = useState('');
@@ -70,6 +87,9 @@ export function SignInForm({ onSignedIn }: { readonly onSignedIn: () => void }) 
         </>
       )}
       {error !== undefined && <ErrorPanel what="Not signed in" error={error} />}
+      {error === undefined && failed !== null && (
+        <ErrorPanel what="Not signed in" error={new Error(FAILURES[failed] ?? OTHER_FAILURE)} />
+      )}
       <Button type="submit" variant="primary" isBusy={isBusy}>
         Sign in
       </Button>
@@ -80,9 +100,11 @@ export function SignInForm({ onSignedIn }: { readonly onSignedIn: () => void }) 
         <a
           key={id}
           href={url}
+          {...(isOverPage ? { target: '_blank', rel: 'noopener' } : {})}
           className="rounded border border-line h-8 grid place-items-center hover:bg-raised"
         >
           Continue with {name}
+          {isOverPage && ' in another tab'}
         </a>
       ))}
     </form>

@@ -19,18 +19,20 @@ export function Button({
   isBusy = false,
   type = 'button',
   className,
-  disabled,
+  onClick,
   children,
   ...rest
 }: ButtonProps) {
   return (
     <button
       type={type}
-      disabled={disabled || isBusy}
+      // Not `disabled`: the button would lose the focus, and the keyboard its place.
+      aria-disabled={isBusy || undefined}
       aria-busy={isBusy}
+      onClick={isBusy ? (event) => event.preventDefault() : onClick}
       className={classes(
         'inline-flex items-center justify-center gap-1.5 rounded border px-2.5 h-8 whitespace-nowrap font-medium',
-        'disabled:opacity-50 disabled:cursor-not-allowed',
+        'disabled:opacity-50 disabled:cursor-not-allowed aria-disabled:opacity-50',
         VARIANTS[variant],
         className,
       )}

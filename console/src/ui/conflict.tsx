@@ -41,7 +41,7 @@ export function ConflictDialog({
       isOpen
       isWide
       onClose={() => decide(undefined)}
-      title="Somebody else has changed it"
+      title="Another administrator has changed it"
       description="It was stored after you had opened it. Choose what to keep; nothing of yours is stored yet."
     >
       <div className="flex flex-col gap-3">
@@ -59,7 +59,7 @@ export function ConflictDialog({
                 before: <Value value={base} />
               </p>
               {SIDES.map(({ id, label }) => (
-                <label key={id} className="flex gap-2 items-start py-0.5">
+                <label key={id} className="flex gap-2 items-start py-1">
                   <input
                     type="radio"
                     name={key}
@@ -92,7 +92,7 @@ export function ConflictDialog({
 
 const CHANGED: Readonly<Record<FieldDifference['changedBy'], string>> = {
   mine: 'changed by you',
-  theirs: 'changed by somebody else',
+  theirs: 'changed by another administrator',
   both: 'changed by both',
 };
 

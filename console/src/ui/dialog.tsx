@@ -81,10 +81,12 @@ function Window({
             field.focus();
           }}
           onCloseAutoFocus={(event) => {
-            if (opener.current?.isConnected && opener.current !== document.body) return;
-            // What opened it is gone, such as the row of something that was removed.
             event.preventDefault();
-            document.querySelector('h1')?.focus();
+            const { current } = opener;
+            // What opened it may be gone, such as the row of something that was removed.
+            const isThere = current?.isConnected === true && current !== document.body;
+            const next = isThere ? current : document.querySelector('h1');
+            if (next instanceof HTMLElement) next.focus();
           }}
         >
           <Head {...{ title, description }} />
@@ -159,6 +161,7 @@ export function ConfirmDialog({
     event.preventDefault();
     // The form around the dialog is not to be sent.
     event.stopPropagation();
+    if (isBusy) return;
     setBusy(true);
     setError(undefined);
     try {

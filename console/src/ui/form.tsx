@@ -36,6 +36,7 @@ export function useForm(send: () => Promise<void>, fields: readonly string[] = [
       event.preventDefault();
       // A form in a dialog that another form has opened is not a part of that form.
       event.stopPropagation();
+      if (isBusy) return;
       const form = event.currentTarget;
       const dialog = form instanceof Element ? form.closest('[role="dialog"]') : null;
       setBusy(true);

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
 import { Button } from './button.tsx';
 import { classes } from './classes.ts';
 
@@ -41,7 +41,16 @@ export interface TableProps<Row> {
 const ROW_HEIGHT = 34;
 const NEAR_END = 20;
 
-/** A virtual list with a header that stays: ten thousand rows cost as much as thirty. */
+/** Rows that a key moves by. */
+const STEPS: Readonly<Record<string, number>> = {
+  ...{ ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 },
+  ...{ Home: Number.NEGATIVE_INFINITY, End: Number.POSITIVE_INFINITY },
+};
+
+/**
+ * A virtual list with a header that stays: ten thousand rows cost as much as thirty. Tab reaches one row; arrows, Home, End
+ * and the keys for pages reach the others.
+ */
 export function DataTable<Row>({
   label,
   columns,
@@ -65,6 +74,8 @@ export function DataTable<Row>({
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: 12,
+    // The header that stays covers as much of the end of the list.
+    scrollPaddingEnd: ROW_HEIGHT,
     onChange: ({ range }) => {
       if (onEnd && range && range.endIndex >= rows.length - NEAR_END) onEnd();
     },
@@ -74,10 +85,32 @@ export function DataTable<Row>({
     if (!next.delete(id)) next.add(id);
     setHidden(next);
   };
-  const openByKey = (event: KeyboardEvent, row: Row) => {
-    if (event.key !== 'Enter' && event.key !== ' ') return;
-    event.preventDefault();
-    onOpen?.(row);
+  const items = virtualizer.getVirtualItems();
+  const [active, setActive] = useState(0);
+  /** The row that gets the focus when it is there. */
+  const wanted = useRef<number>(undefined);
+  // The active row may be scrolled out of sight.
+  const reachable = items.some(({ index }) => index === active) ? active : items[0]?.index;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the row appears with the items that are rendered
+  useEffect(() => {
+    if (wanted.current === undefined) return;
+    const row = scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${wanted.current + 2}"]`);
+    if (!row) return;
+    wanted.current = undefined;
+    row.focus({ preventScroll: true });
+  }, [items, active]);
+  const onRowKey = (event: KeyboardEvent, row: Row, index: number) => {
+    const step = STEPS[event.key];
+    if (step !== undefined) {
+      event.preventDefault();
+      const next = Math.max(0, Math.min(rows.length - 1, index + step));
+      wanted.current = next;
+      setActive(next);
+      virtualizer.scrollToIndex(next);
+    } else if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault();
+      onOpen?.(row);
+    }
   };
   return (
     <div className="flex flex-col gap-1">
@@ -135,7 +168,7 @@ export function DataTable<Row>({
             </div>
           </div>
           <div role="rowgroup" className="relative" style={{ height: virtualizer.getTotalSize() }}>
-            {virtualizer.getVirtualItems().map(({ index, start }) => {
+            {items.map(({ index, start }) => {
               const row = rows[index];
               if (row === undefined) return null;
               return (
@@ -143,9 +176,10 @@ export function DataTable<Row>({
                   key={rowKey(row)}
                   role="row"
                   aria-rowindex={index + 2}
-                  tabIndex={onOpen ? 0 : undefined}
+                  tabIndex={onOpen && (index === reachable ? 0 : -1)}
+                  onFocus={() => setActive(index)}
                   onClick={onOpen && (() => onOpen(row))}
-                  onKeyDown={onOpen && ((event) => openByKey(event, row))}
+                  onKeyDown={onOpen && ((event) => onRowKey(event, row, index))}
                   className={classes(
                     'absolute inset-x-0 grid items-center border-b border-line',
                     onOpen && 'hover:bg-raised cursor-pointer focus-visible:-outline-offset-2',

@@ -27,6 +27,8 @@ export interface AuthServices {
   readonly tokenLifetimeMs: () => number;
   /** Where users reach this gateway. */
   readonly publicUrl: () => string | null;
+  /** `server.console` */
+  readonly hasConsole: () => boolean;
 }
 
 /** The actor of a sign-in that failed: no user is known. */

@@ -73,7 +73,7 @@ export function addOidcRoutes(context: AuthContext): void {
       return redirect(url, [cookie(httpContext, ATTEMPT_COOKIE, sealed, ATTEMPT_SECONDS, paths.cookie)]);
     });
 
-    route('GET', paths.callback, policy, async (httpContext) => {
+    const finish = async (httpContext: HttpContext) => {
       const id = httpContext.params.provider ?? '';
       const attempt = attemptIn(httpContext.request.headers.get('cookie') ?? '', box);
       const callback = callbackOf(httpContext, paths, id);
@@ -107,6 +107,17 @@ export function addOidcRoutes(context: AuthContext): void {
         cookie(httpContext, SESSION_COOKIE, secret, seconds),
         cookie(httpContext, ATTEMPT_COOKIE, '', 0, paths.cookie),
       ]);
+    };
+    route('GET', paths.callback, policy, async (httpContext) => {
+      try {
+        return await finish(httpContext);
+      } catch (error) {
+        const isBrowser = httpContext.request.headers.get('accept')?.includes('text/html') ?? false;
+        if (!isBrowser || !services.hasConsole() || !(error instanceof GatewayError)) throw error;
+        // People see the reason on the page where they can try again. The console has the text: a forged URL must not choose
+        // it.
+        return redirect(`${CONSOLE}/sign-in?failed=${encodeURIComponent(error.code)}`, []);
+      }
     });
   }
 }

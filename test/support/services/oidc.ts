@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { freePort } from '../free-port.ts';
+import { TEST_CLIENT } from './oidc-client.ts';
 
 /** A real OpenID Connect server on this machine. The login name selects the identity. */
 export interface TestIssuer {
@@ -10,10 +11,13 @@ export interface TestIssuer {
   close(): Promise<void>;
 }
 
-/** @param redirectUri the gateway's callback URL */
-export async function startIssuer(redirectUri: string): Promise<TestIssuer> {
-  const url = `http://127.0.0.1:${await freePort()}`;
-  const client = { id: 'weir', secret: 'a-secret-for-tests-0123456789' };
+/**
+ * @param redirectUri the gateway's callback URL
+ * @param port a free one when absent
+ */
+export async function startIssuer(redirectUri: string, port?: number): Promise<TestIssuer> {
+  const url = `http://127.0.0.1:${port ?? (await freePort())}`;
+  const client = TEST_CLIENT;
   const provider = new Provider(url, {
     clients: [
       {

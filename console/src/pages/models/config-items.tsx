@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../lib/api.ts';
+import { readOthersAgain } from '../../lib/removed.ts';
 import { usePageSearch } from '../../lib/search.ts';
 import { useSession } from '../../lib/session.tsx';
 import { Button } from '../../ui/button.tsx';
@@ -149,8 +150,8 @@ function Remove({
   const run = async () => {
     if (wanted === 'reset') await api.post(`${path}/reset`);
     else await api.delete(path);
-    await client.invalidateQueries();
     onDone();
+    await readOthersAgain(client, path);
   };
   return (
     <div className="flex gap-2 mt-4">

@@ -11,7 +11,7 @@ interface Review {
   readonly id: string;
   readonly before: ConfigDocument;
   readonly after: ConfigDocument;
-  /** Somebody has added an item with the id that the form was to add. */
+  /** Another caller has added an item with the id that the form was to add. */
   readonly isTaken: boolean;
   readonly decide: (isApplied: boolean) => void;
 }

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, type Reply } from '../../lib/api.ts';
+import { readOthersAgain } from '../../lib/removed.ts';
 import { useSave } from '../../lib/save.tsx';
 import { useSession } from '../../lib/session.tsx';
 import { type Member, ROLES } from '../../lib/tenancy.ts';
@@ -78,7 +79,8 @@ export function MemberDialog({
           action="Remove"
           onConfirm={async () => {
             await api.delete(path);
-            await done();
+            onClose();
+            await readOthersAgain(client, path);
           }}
         />
       )}

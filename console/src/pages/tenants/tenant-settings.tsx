@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { api, type Reply } from '../../lib/api.ts';
 import { count } from '../../lib/format.ts';
 import type { ListPage } from '../../lib/paged.ts';
+import { readOthersAgain } from '../../lib/removed.ts';
 import { useSave } from '../../lib/save.tsx';
 import { useSession } from '../../lib/session.tsx';
 import { limitText, type Tenant, type Tier } from '../../lib/tenancy.ts';
@@ -136,7 +137,7 @@ function Removal({ path, tenant }: { readonly path: string; readonly tenant: Ten
           onConfirm={async () => {
             await api.delete(path);
             selectTenant(undefined);
-            await client.invalidateQueries();
+            await readOthersAgain(client, path);
           }}
         />
       )}
