@@ -15,7 +15,7 @@ COPY . .
 RUN node scripts/release.mjs runtime /image/usr/lib/weir \
   && node scripts/release.mjs sbom /image/usr/share/doc/weir/sbom.cdx.json
 # The C library, certificate authorities and time zones of the builder's Debian, and nothing else.
-RUN sh deploy/image/base.sh /image
+RUN sh deploy/image/base.sh /image && mkdir -m 700 -p /data/weir
 
 FROM scratch
 ARG VERSION=0.0.0
@@ -30,7 +30,8 @@ LABEL org.opencontainers.image.title="Weir" \
   org.opencontainers.image.created="${CREATED}" \
   org.opencontainers.image.source="${SOURCE}"
 COPY --from=build /image /
-COPY --from=build --chown=1000:1000 /image/var/lib/weir /var/lib/weir
+# The data folder is the only one that the gateway's user owns.
+COPY --from=build --chown=1000:1000 /data /var/lib
 # Variables that the runtime reads before it starts: scripts/setup.mjs says why.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=65336 \
   BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 \

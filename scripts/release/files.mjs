@@ -9,11 +9,10 @@ import { packageMetadata, traceModules } from './module-graph.mjs';
 const ABSENT = new Set(['pg-native', 'pg-cloudflare', 'supports-color']);
 /** Files that the gateway finds by their names at run time instead of importing them. */
 const RESOLVED_AT_RUN_TIME = [
-  'swagger-ui-dist/swagger-ui.css',
-  'swagger-ui-dist/swagger-ui-bundle.js',
-  'dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf',
   'dejavu-fonts-ttf/ttf/DejaVuSansCondensed-Bold.ttf',
-  're2js',
+  'dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf',
+  'swagger-ui-dist/swagger-ui-bundle.js',
+  'swagger-ui-dist/swagger-ui.css',
 ];
 /** Packages with one file for each system, of which npm has installed one. */
 const NATIVE = [{ prefix: 'sqlite-vec-', file: /^vec0\.(?:so|dylib|dll)$/ }];

@@ -6,6 +6,9 @@ import { dirname, extname, join, relative, sep } from 'node:path';
 /** Extensions of files that import others, and how they are read. */
 const LOADERS = { '.js': 'js', '.mjs': 'js', '.cjs': 'js', '.ts': 'ts', '.mts': 'ts', '.cts': 'ts' };
 
+/** A synchronous import at first use, which no scanner of imports reports. */
+const REQUIRED = /createRequire\(import\.meta\.url\)\(['"]([^'"]+)['"]\)/g;
+
 /** @returns {string | undefined} path of the file, or undefined for a module of the runtime. Throws where there is none. */
 function resolveImport({ path: specifier, kind }, file) {
   if (isBuiltin(specifier) || specifier === 'bun' || specifier.startsWith('bun:')) return undefined;
@@ -31,7 +34,8 @@ export function traceModules(entries) {
     const loader = LOADERS[extname(file)];
     if (loader === undefined) continue;
     const code = readFileSync(file, 'utf8').replace(/^#!.*/, '');
-    for (const found of new Bun.Transpiler({ loader }).scanImports(code)) {
+    const required = [...code.matchAll(REQUIRED)].map(([, path]) => ({ path, kind: 'require-call' }));
+    for (const found of [...new Bun.Transpiler({ loader }).scanImports(code), ...required]) {
       try {
         const path = resolveImport(found, file);
         if (path !== undefined) files.add(path);
