@@ -232,6 +232,12 @@ function anyOf(groups: readonly MetricGroup[], groupBy: readonly MetricDimension
   if (groups.length === 0) return sql<SqlBool>`1 = 0`;
   // Grouped by tenant only.
   if (groupBy.length === 0) return sql<SqlBool>`1 = 1`;
+  const [only, ...others] = groupBy;
+  // Databases look a value up in a list, and compare each alternative with each row.
+  if (only !== undefined && others.length === 0) {
+    const values = groups.map((group) => sql`${group[only] ?? ''}`);
+    return sql<SqlBool>`${sql.ref(COLUMNS[only])} IN (${sql.join(values)})`;
+  }
   const each = groups.map((group) => {
     const equal = groupBy.map((one) => sql`${sql.ref(COLUMNS[one])} = ${group[one] ?? ''}`);
     return sql`(${sql.join(equal, sql` AND `)})`;
