@@ -112,6 +112,10 @@ describe('a forecast', () => {
     const id = keys.get('two')?.id;
     const one = await organisation.done('GET', `/admin/v1/tenants/acme/usage/forecast?key=${id}`);
     expect(one).toMatchObject({ requests: { used: 2 } });
+    const tag = await organisation.done('GET', '/admin/v1/tenants/acme/usage/forecast?tag=team%3Done');
+    expect(tag).toMatchObject({ requests: { used: 3 } });
+    const path = '/admin/v1/tenants/acme/usage/forecast?tag=team%3Done&key=x';
+    expect((await gateway.call('GET', path, { key: gateway.adminKey })).status).toBe(400);
     const all = await organisation.done('GET', '/admin/v1/usage/forecast');
     expect(all).toMatchObject({ requests: { used: 5 }, time_zone: 'UTC' });
   });

@@ -18,8 +18,8 @@ import type { AdminServices } from './services.ts';
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const PICO_PER_NANO = 1_000;
-/** Events that one simulation reads, about 3 us each. */
-const MAX_EVENTS = 150_000;
+/** Events that one simulation reads, about 5 us each. */
+const MAX_EVENTS = 100_000;
 
 const body = z
   .strictObject({

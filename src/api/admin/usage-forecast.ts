@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
 import { Calendar, type Period } from '../../limits/calendar.ts';
 import { forecast } from '../../metering/forecast.ts';
 import { dollarsOfPico } from '../../metering/price.ts';
-import type { UsageGroup } from '../../storage/sql/usage-store.ts';
+import { METRIC_DIMENSIONS, type MetricPoint, metricTable } from '../../storage/sql/metric-store.ts';
 import { time } from './paging.ts';
 import { adminRoute, NO_BODY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
@@ -64,7 +65,7 @@ interface Sums {
 
 /** What the month will have cost at its end. */
 export function usageForecastRoutes(services: AdminServices): RegisteredRoute[] {
-  const { access, usage, clock } = services;
+  const { access, metrics, clock } = services;
   const calendar = new Calendar();
 
   const read = async (
@@ -72,24 +73,36 @@ export function usageForecastRoutes(services: AdminServices): RegisteredRoute[] 
     timeZone: string,
     wanted: z.output<typeof filter>,
   ): Promise<z.output<typeof forecastObject>> => {
+    const dimensions = METRIC_DIMENSIONS.filter((one) => wanted[one] !== undefined);
+    if (!metricTable(dimensions)) {
+      throw new GatewayError(
+        'invalid_request',
+        '"tag" is not valid with "key", "user" and "provider": usage is not kept by both.',
+        { param: 'tag' },
+      );
+    }
     const now = clock.wallTime();
     const month = calendar.periodAt(now, 'month', timeZone);
     const before = new Calendar().periodAt(month.startsAt - 1, 'month', timeZone);
     const days = daysSince(Math.min(before.startsAt, now - (PAST_DAYS + 1) * DAY_MS), now, timeZone);
-    const buckets = days.map(({ startsAt }) => hourOf(startsAt));
+    // Sums of all keys together are by hour; those of each are many, and a UTC day has one.
+    const isDaily = days.every(({ startsAt }) => startsAt % DAY_MS === 0);
+    const step = isDaily ? DAY_MS : HOUR_MS;
     const query = {
-      ...{ from: buckets[0] ?? 0, to: hourOf(now) + HOUR_MS, interval: null, groupBy: [], buckets },
-      ...wanted,
+      from: Math.ceil((days[0]?.startsAt ?? now) / step) * step,
+      to: (Math.floor(now / step) + 1) * step,
+      ...{ step, filter: wanted },
     };
-    const sums = new Map<number, Sums>();
+    const sums = new Map<Period, Sums>();
     const waiting = [...tenants];
     const worker = async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        for (const group of await usage.summarise({ tenant: next }, query)) add(sums, group);
+        for (const point of await metrics.sums({ tenant: next }, query, [], undefined))
+          add(sums, days, point);
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, tenants.length) }, worker));
-    const past = days.map((day) => ({ day, sums: sums.get(hourOf(day.startsAt)) ?? NOTHING }));
+    const past = days.map((day) => ({ day, sums: sums.get(day) ?? NOTHING }));
     return render(past, month, before, now, timeZone);
   };
 
@@ -127,9 +140,6 @@ export function usageForecastRoutes(services: AdminServices): RegisteredRoute[] 
 
 const NOTHING: Sums = { pico: 0n, requests: 0, tokens: 0 };
 
-/** Sums are kept by hour: where a zone's day begins within one, that hour counts for the day before. */
-const hourOf = (at: number) => Math.ceil(at / HOUR_MS) * HOUR_MS;
-
 function daysSince(from: number, now: number, timeZone: string): Period[] {
   const calendar = new Calendar();
   const days: Period[] = [];
@@ -139,9 +149,12 @@ function daysSince(from: number, now: number, timeZone: string): Period[] {
   return days;
 }
 
-function add(sums: Map<number, Sums>, { start, sums: found }: UsageGroup): void {
-  const before = sums.get(start ?? 0) ?? NOTHING;
-  sums.set(start ?? 0, {
+/** An hour in which a day begins counts for the day before. */
+function add(sums: Map<Period, Sums>, days: readonly Period[], { start, sums: found }: MetricPoint): void {
+  const day = days.findLast(({ startsAt }) => startsAt <= start);
+  if (!day) return;
+  const before = sums.get(day) ?? NOTHING;
+  sums.set(day, {
     pico: before.pico + found.cost_pico,
     requests: before.requests + Number(found.requests),
     tokens: before.tokens + Number(found.input_tokens + found.output_tokens),
