@@ -59,6 +59,9 @@ const comparedColumns = (measure: Quantity): readonly Column<Row>[] => [
   },
 ];
 
+/** Whole days: reports of them are read from sums by day. */
+const dayOf = (time: number) => new Date(time).toISOString().slice(0, 10);
+
 function changeText(now: number, before: number): string {
   if (before === 0) return now === 0 ? '–' : 'new';
   if (now / before >= 10) return `${number(now / before)} ×`;
@@ -126,7 +129,7 @@ export default function UsagePage() {
     return [...largest, { name: 'other', values: sums }];
   }, [now.data, measure]);
   const csv = urlOf(tenant === undefined ? '/admin/v1/usage' : `/admin/v1/tenants/${tenant}/usage`, {
-    ...{ from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString(), format: 'csv' },
+    ...{ from: dayOf(range.from), to: dayOf(range.to + DAY_MS), format: 'csv' },
     ...{ interval: 'day', group_by: group === 'tenant' ? undefined : group },
   });
   const columns = useMemo(() => {
