@@ -3,6 +3,7 @@ import { BillingAccounts } from '../billing/billing-accounts.ts';
 import { CloseRun } from '../billing/close-run.ts';
 import { InfrastructureCosts } from '../billing/infrastructure-costs.ts';
 import { InvoiceEvents } from '../billing/invoice-events.ts';
+import { InvoiceMail } from '../billing/invoice-mail.ts';
 import { Invoices } from '../billing/invoices.ts';
 import { MonthClose } from '../billing/month-close.ts';
 import { PdfThread } from '../billing/pdf/pdf-thread.ts';
@@ -12,6 +13,7 @@ import type { BillingSettings } from '../billing/settings.ts';
 import { TenantMonths } from '../billing/tenant-months.ts';
 import type { Config } from '../config/schema.ts';
 import { Calendar } from '../limits/calendar.ts';
+import { sendMail } from '../platform/mailer.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import type { Stores } from './stores.ts';
 
@@ -37,9 +39,16 @@ export function createBilling(
     ...{ control, sources, settings, accounts, months, invoices, events, calendar },
   });
   const pdf = new PdfThread();
+  const print: Billing['print'] = (invoice) => pdf.print({ ...invoice, fonts: settings().fonts });
+  const mail = new InvoiceMail({
+    ...{ invoices, print },
+    send: () => {
+      const server = config().mail;
+      return server ? (message) => sendMail(server, message) : undefined;
+    },
+  });
   return {
-    ...{ settings, accounts, priceLists, costs, months, invoices, closeRun, automatic },
-    print: (invoice) => pdf.print({ ...invoice, fonts: settings().fonts }),
+    ...{ settings, accounts, priceLists, costs, months, invoices, closeRun, automatic, mail, print },
   };
 }
 

@@ -318,6 +318,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const auditAnchors = new AuditAnchors(perTenant);
   const billing = new LazyBilling(stores, config);
+  if (loaded.config.mail) durableEvents.dispatcher.subscribe(billing.consumer);
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, durableEvents },
     anchorOf: (tenant) => auditAnchors.last(tenant),

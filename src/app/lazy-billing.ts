@@ -1,6 +1,8 @@
 import type { Billing } from '../billing/services.ts';
 import type { Config } from '../config/schema.ts';
 import { lazy } from '../core/lazy.ts';
+import type { EventConsumer } from '../events/event-dispatcher.ts';
+import { dataOf } from '../events/stored-event.ts';
 import { SYSTEM_ACTOR } from './first-start.ts';
 import type { Stores } from './stores.ts';
 import { TenantRounds } from './tenant-rounds.ts';
@@ -28,6 +30,20 @@ export class LazyBilling {
       if (config().billing.close !== 'off') await (await this.load()).automatic.final(tenant, by);
     });
   }
+
+  /** Receives events of issued documents, and sends them by mail: at least once. */
+  readonly consumer: EventConsumer = {
+    name: 'invoice mail',
+    accepts: (type) => type === 'invoice.issued' || type === 'credit_note.issued',
+    deliver: async (events) => {
+      const { mail } = await this.load();
+      for (const event of events) {
+        const id =
+          dataOf(event, 'credit_note.issued')?.credit_note ?? dataOf(event, 'invoice.issued')?.invoice;
+        if (id !== undefined && !event.isTest) await mail.sendOnce(id, SYSTEM_ACTOR);
+      }
+    },
+  };
 
   /**
    * Closes the last month of some tenants; to be called every minute.

@@ -2,9 +2,10 @@ import type { AutomaticClose } from './automatic-close.ts';
 import type { BillingAccounts } from './billing-accounts.ts';
 import type { CloseRun } from './close-run.ts';
 import type { InfrastructureCosts } from './infrastructure-costs.ts';
+import type { InvoiceMail } from './invoice-mail.ts';
 import type { Invoices } from './invoices.ts';
 import type { MonthClose } from './month-close.ts';
-import type { PrintedInvoice } from './pdf/printed-invoice.ts';
+import type { PrintInvoice } from './pdf/printed-invoice.ts';
 import type { PriceLists } from './price-lists.ts';
 import type { BillingSettings } from './settings.ts';
 
@@ -18,6 +19,6 @@ export interface Billing {
   readonly costs: InfrastructureCosts;
   readonly closeRun: CloseRun;
   readonly automatic: AutomaticClose;
-  /** @returns a PDF file */
-  readonly print: (invoice: Omit<PrintedInvoice, 'fonts'>) => Promise<Uint8Array<ArrayBuffer>>;
+  readonly mail: InvoiceMail;
+  readonly print: PrintInvoice;
 }

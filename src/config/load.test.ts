@@ -139,6 +139,7 @@ describe('finding the file', () => {
         max_connections_per_ip: 1_000,
         request_memory: 256_000_000,
       },
+      mail: null,
       billing: {
         issuer: null,
         close: 'off',

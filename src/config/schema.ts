@@ -27,6 +27,7 @@ import {
 } from './fields.ts';
 import { guardrail } from './guardrail-schema.ts';
 import { log } from './log-schema.ts';
+import { mail } from './mail-schema.ts';
 import { metrics } from './metrics-schema.ts';
 import { model } from './model-schema.ts';
 import { moderation } from './moderation-schema.ts';
@@ -106,6 +107,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
       ),
     limits: limits().describe('Limits of client addresses, connections and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),
+    mail: mail().describe(
+      'The server that sends mail, such as invoices; null for none. Adding the first server takes effect after a restart.',
+    ),
     billing: billing().describe(
       'Invoices: issuer, numbers, taxes and currencies. Price lists are set by the admin API. `docs/billing.md` shows their use.',
     ),

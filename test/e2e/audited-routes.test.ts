@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { monthBefore } from '../../src/billing/month.ts';
 import { type CallResult, gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
+import { type SmtpReceiver, startSmtpReceiver } from '../support/smtp-receiver.ts';
 import { Organisation } from './helpers/organisation.ts';
 
 /**
@@ -20,7 +21,9 @@ const ADMINISTRATION = /^(?:POST|PUT|PATCH|DELETE) \/(?:admin\/|v1\/auth\/|cache
 let gateway: InProcessGateway;
 let organisation: Organisation;
 const targets = [{ provider: 'simulator', model: 'simulator' }];
+let receiver: SmtpReceiver;
 beforeAll(async () => {
+  receiver = await startSmtpReceiver();
   gateway = await gatewayInProcess({
     config: {
       cache: {},
@@ -29,6 +32,7 @@ beforeAll(async () => {
         { id: 'b', targets },
         { id: 'chat', targets, canary: { model: 'b', percent: 5 } },
       ],
+      mail: { host: '127.0.0.1', port: receiver.port, tls: 'off', from: 'billing@weir.test' },
       billing: { issuer: { name: 'Weir Operations Ltd' } },
       engines: { commands: [{ id: 'one', command: ['sh', '-c', 'exit 0', '{port}'] }] },
     },
@@ -37,7 +41,10 @@ beforeAll(async () => {
   await organisation.done('POST', '/admin/v1/tenants', { id: 'acme' });
   ids.set('member', await organisation.member('acme', 'jo', 'developer'));
 }, 30_000);
-afterAll(() => gateway?.close());
+afterAll(async () => {
+  await gateway?.close();
+  receiver?.close();
+});
 
 /** What earlier steps made, by the name of the path's parameter. */
 const ids = new Map<string, string>();
@@ -168,6 +175,7 @@ const STEPS: readonly Step[] = [
   closeLastMonth('acme'),
   { route: `POST ${INVOICE}/issue` },
   { route: `POST ${INVOICE}/pay`, body: () => ({}) },
+  { route: `POST ${INVOICE}/send`, body: () => ({ to: 'fin@acme.test' }) },
   { route: `POST ${INVOICE}/credit`, body: () => ({ reason: 'Outage' }) },
   closeLastMonth('default'),
   { route: `POST ${INVOICE}/issue` },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { monthBefore } from '../../src/billing/month.ts';
 import { gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
+import { startSmtpReceiver } from '../support/smtp-receiver.ts';
 import { Organisation } from './helpers/organisation.ts';
 
 /** The billing API, as the platform and as a tenant's finance role use it. */
@@ -188,4 +189,46 @@ describe('price lists', () => {
       { version: 2, margin: '7' },
     ]);
   });
+});
+
+describe('mail', () => {
+  test('brings each issued invoice to the customer, and again or to others on request', async () => {
+    const receiver = await startSmtpReceiver();
+    const mailing = await gatewayInProcess({
+      config: {
+        billing: { issuer: { name: 'Weir Operations Ltd' } },
+        mail: { host: '127.0.0.1', port: receiver.port, tls: 'off', from: 'billing@weir.test' },
+      },
+    });
+    try {
+      const done = async (method: string, path: string, body?: unknown) => {
+        const result = await mailing.call(method, path, { key: mailing.adminKey, body });
+        expect([path, result.status < 300, result.text]).toEqual([path, true, result.text]);
+        return result.body;
+      };
+      await done('POST', '/admin/v1/billing/prices', { valid_from: '2020-01-01', minimum: '100' });
+      const account = { name: 'Default', email: 'fin@acme.test' };
+      await done('PUT', '/admin/v1/tenants/default/billing/account', account);
+      const { data } = await done('POST', '/admin/v1/billing/close', { month: MONTH, issue: true });
+      const [{ invoice, number }] = Array.isArray(data) ? data : [];
+      await receiver.received(1);
+      const path = `/admin/v1/billing/invoices/${invoice}/send`;
+      receiver.reject(1);
+      const failed = await mailing.call('POST', path, { key: mailing.adminKey, body: {} });
+      expect([failed.status, failed.text]).toEqual([409, expect.stringContaining('try again later')]);
+      const sent = await done('POST', path, { to: 'other@acme.test' });
+      expect(sent.sent_at).toEqual(expect.any(String));
+      expect(receiver.mails.map(({ from, to }) => [from, to])).toEqual([
+        ['billing@weir.test', ['fin@acme.test']],
+        ['billing@weir.test', ['other@acme.test']],
+      ]);
+      const [mail] = receiver.mails;
+      expect(mail?.data).toContain(`Subject: Invoice ${number} from Weir Operations Ltd`);
+      expect(mail?.data).toContain(`Message-ID: <${invoice}.weir@weir.test>`);
+      expect(mail?.data).toContain(`filename=${number}.pdf`);
+    } finally {
+      await mailing.close();
+      receiver.close();
+    }
+  }, 30_000);
 });

@@ -128,6 +128,7 @@ describe('config', () => {
       [
         'auth',
         'billing',
+        'mail',
         'cache',
         'prompt_caching',
         'default_model',

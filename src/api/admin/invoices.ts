@@ -6,6 +6,7 @@ import type { Invoice } from '../../billing/invoices.ts';
 import { monthText } from '../../billing/month.ts';
 import type { Billing } from '../../billing/services.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { email } from '../../tenancy/names.ts';
 import { invoiceObject, renderInvoice, wholeInvoice } from './billing-objects.ts';
 import { csvField } from './csv.ts';
 import { cursorOf, listOf, page, paging, timeCursor } from './paging.ts';
@@ -48,7 +49,7 @@ const closeResult = z
   .meta({ id: 'ClosedMonth' });
 
 /** Routes of invoices and credit notes. */
-export function invoiceRoutes({ invoices, closeRun, print }: Billing): RegisteredRoute[] {
+export function invoiceRoutes({ invoices, closeRun, mail, print }: Billing): RegisteredRoute[] {
   const shown = async (invoice: Invoice, as: z.output<typeof format>['format']): Promise<AdminResult> => {
     const name = (invoice.number ?? `draft-${invoice.id}`).replaceAll(/[^A-Za-z0-9._-]/g, '-');
     const headers = (extension: string) => ({
@@ -189,6 +190,16 @@ export function invoiceRoutes({ invoices, closeRun, print }: Billing): Registere
       response: invoiceObject,
       status: 201,
       handle: async ({ params, body, by }) => changed(await invoices.credit(params.invoice ?? '', body, by)),
+    }),
+    adminRoute({
+      method: 'POST',
+      path: '/admin/v1/billing/invoices/:invoice/send',
+      permission: 'invoices:write',
+      summary: 'Send an issued invoice or credit note by mail, as a PDF file',
+      body: z.strictObject({ to: email.optional().describe('Default: the address of the customer.') }),
+      ...NO_QUERY,
+      response: invoiceObject,
+      handle: async ({ params, body, by }) => changed(await mail.send(params.invoice ?? '', body.to, by)),
     }),
     adminRoute({
       method: 'POST',

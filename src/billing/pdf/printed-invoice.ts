@@ -9,3 +9,6 @@ export interface PrintedInvoice {
   /** Files of fonts, instead of those that come with the program. */
   readonly fonts?: { readonly regular: string; readonly bold: string } | undefined;
 }
+
+/** @returns a PDF file */
+export type PrintInvoice = (invoice: Omit<PrintedInvoice, 'fonts'>) => Promise<Uint8Array<ArrayBuffer>>;

@@ -149,6 +149,7 @@ export const ROUTES = [
   ['POST /admin/v1/billing/invoices/:invoice/pay', 'invoices:write', 'usual'],
   ['POST /admin/v1/billing/invoices/:invoice/void', 'invoices:write', 'usual'],
   ['POST /admin/v1/billing/invoices/:invoice/credit', 'invoices:write', 'large'],
+  ['POST /admin/v1/billing/invoices/:invoice/send', 'invoices:write', 'usual'],
   ['POST /admin/v1/billing/close', 'invoices:write', 'usual'],
   ['POST /v1/auth/sign-in', 'anyone', 'small'],
   ['POST /v1/auth/sign-out', 'session', 0],
