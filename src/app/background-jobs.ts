@@ -140,7 +140,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       name: 'compare quotas and budgets with usage',
       everyMs: 2_000,
       impact: 'limits that were added within their period may allow more',
-      run: () => usage.reconciler.step(),
+      run: () => usage.reconcile(),
     },
     {
       name: 'schedule engines',

@@ -55,6 +55,15 @@ export class LimitGauges {
     }
   }
 
+  /** @returns quotas and budgets that were used in their current period, with the last known use */
+  *periodUses(): Generator<{ readonly counter: Counter; readonly used: number; readonly endsAt: number }> {
+    const now = this.clock.wallTime();
+    for (const { counter, state, endsAt } of this.#uses.values()) {
+      if (counter.kind === 'period' && endsAt !== undefined && now < endsAt)
+        yield { counter, used: state, endsAt };
+    }
+  }
+
   /** @returns whether a tenant was forgotten */
   #forget(now: number): boolean {
     let any = false;

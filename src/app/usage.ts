@@ -24,6 +24,7 @@ import type { PeriodCountUpdate } from '../storage/sql/store-period-counts.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { readBatches } from '../storage/usage-batch.ts';
 import { journalFolder, usageServers } from './database-servers.ts';
+import { LimitEvents } from './limit-events.ts';
 import { LimitGauges } from './limit-gauges.ts';
 import { createLimits } from './limits.ts';
 import type { Stores } from './stores.ts';
@@ -65,6 +66,8 @@ export interface UsageParts {
   /** Renews the leases of this gateway's reservations; to be called every few seconds. */
   heartbeat(): Promise<void>;
   readonly reconciler: UsageReconciler;
+  /** Compares the limits of tenants with their recorded usage, those first that have reached a share to report. */
+  reconcile(): Promise<void>;
   readonly limitGauges: LimitGauges;
   deleteOld(): Promise<void>;
   /** Takes over the usage of processes that have ended since the start. */
@@ -140,12 +143,14 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     onDefect: (error) => events.emit('usage.count_failed', { error }),
   });
   const { access } = stores;
+  const limitEvents = new LimitEvents(stores.control, stores.outbox);
   const reconciler = new UsageReconciler({
     ...{ clock, limiter, records: usage },
     flush: () => journal.flushAll(),
     tenants: () => Array.from(access.tenants(), ({ id }) => id),
     subjectsOf: (tenant) => access.limitsIn(tenant),
     modelSubjects: options.modelLimits,
+    onUsed: (tenant, used) => limitEvents.report(tenant, used),
   });
   access.onLimitsChanged((tenants) => {
     for (const tenant of tenants) reconciler.schedule(tenant);
@@ -163,6 +168,15 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
       await limits.save();
       rejected?.flush();
       await journal.flushWhenDue();
+    },
+    reconcile: () => {
+      for (const { counter, used, endsAt } of limitGauges.periodUses()) {
+        const { scope, id } = counter.subject;
+        // Models have no tenant, and addresses no usage.
+        const tenant = scope === 'model' ? undefined : id.slice(0, Math.max(0, id.indexOf('/')));
+        if (tenant && limitEvents.isDue(counter, used, endsAt)) reconciler.schedule(tenant);
+      }
+      return reconciler.step();
     },
     heartbeat: () => limits.heartbeat(),
     deleteOld: () => counters.deleteOld(),

@@ -17,6 +17,8 @@ export interface UsageReconcilerOptions {
   readonly subjectsOf: (tenant: string) => readonly SubjectLimits[];
   /** The limits of models, over all tenants. */
   readonly modelSubjects: () => readonly SubjectLimits[];
+  /** Receives the recorded use of a tenant's limits, also of those without any. */
+  readonly onUsed?: (tenant: string, used: readonly UsedPeriod[]) => Promise<void>;
 }
 
 /** Milliseconds that one step spends on tenants that are due. */
@@ -125,8 +127,9 @@ export class UsageReconciler {
 
   /** Raises the counters of some limits to the recorded usage. */
   async #raise(tenant: string, subjects: readonly SubjectLimits[]): Promise<void> {
-    const { clock, limiter, records } = this.options;
+    const { clock, limiter, records, onUsed } = this.options;
     const counted = this.#countersOf(subjects);
+    const all: UsedPeriod[] = [];
     const now = clock.wallTime();
     const sums = new Map<string, ReturnType<typeof sumsSince>>();
     const raised: UsedPeriod[] = [];
@@ -140,10 +143,12 @@ export class UsageReconciler {
         sums.set(key, summing);
       }
       const sum = (await summing).get(subject.id.slice(subject.id.indexOf('/') + 1));
-      if (!sum) continue;
-      raised.push({ counter, period, used: usedOf(counter, sum) });
+      const used = { counter, period, used: sum ? usedOf(counter, sum) : 0 };
+      all.push(used);
+      if (sum) raised.push(used);
     }
     await limiter.raise(raised);
+    if (all.length > 0) await onUsed?.(tenant, all);
   }
 
   /**

@@ -52,6 +52,20 @@ export async function claimEventKey(
   return numInsertedOrUpdatedRows === 1n;
 }
 
+/** @returns those of some keys that were claimed, and not deleted since */
+export async function claimedEventKeys(
+  db: Kysely<ControlTables>,
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (let from = 0; from < keys.length; from += ROWS) {
+    const some = keys.slice(from, from + ROWS);
+    const rows = await db.selectFrom('event_keys').select('key').where('key', 'in', some).execute();
+    for (const { key } of rows) found.add(key);
+  }
+  return found;
+}
+
 /** @returns the sequence of the last committed event; 0 before the first */
 export async function eventHead(db: Kysely<ControlTables>): Promise<number> {
   const row = await db.selectFrom('event_head').select('sequence').executeTakeFirst();
