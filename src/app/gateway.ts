@@ -361,6 +361,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     });
   };
 
+  // After all consumers have subscribed, and before the first request.
+  await durableEvents.dispatcher.register();
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
     ...{ stores, usage, live: services.live, loadInferenceApi },

@@ -71,6 +71,17 @@ for (const backend of BACKENDS) {
       expect(dataOf(event, 'api_key.created')).toBeUndefined();
     });
 
+    test('a consumer that is registered misses no event before its first delivery', async () => {
+      const log = await open(backend);
+      const consumer = new Recorder();
+      const dispatcher = log.dispatcher();
+      dispatcher.subscribe(consumer);
+      await dispatcher.register();
+      await log.outbox.publish([keyEvent('k', 'first')]);
+      await deliver(dispatcher);
+      expect(consumer.of('k')).toEqual(['first']);
+    });
+
     test('transactions that overlap become visible in the order of their sequences', async () => {
       const log = await open(backend);
       const consumer = new Recorder();

@@ -64,9 +64,18 @@ export class EventDispatcher {
 
   constructor(private readonly options: DispatcherOptions) {}
 
-  /** Adds a consumer. One that is new to the database receives events from now on. */
+  /** Adds a consumer. One that is new to the database receives events from `register` on. */
   subscribe(consumer: EventConsumer): void {
     this.#consumers.push(new ConsumerLoop(consumer, this.options));
+  }
+
+  /**
+   * Stores the places of consumers that are new to the database. To be called before the first event that they must not
+   * miss: otherwise their first delivery does it.
+   * @throws the database's error
+   */
+  async register(): Promise<void> {
+    for (const consumer of this.#consumers) await consumer.register();
   }
 
   /** Delivers what is waiting, in the background; to be called after commits, and once a second. */
@@ -110,6 +119,13 @@ class ConsumerLoop {
     });
   }
 
+  async register(): Promise<void> {
+    if (this.#isKnown) return;
+    const { control, clock } = this.options;
+    await addCursors(control, this.consumer.name, PARTITIONS, clock.wallTime());
+    this.#isKnown = true;
+  }
+
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }
@@ -131,12 +147,9 @@ class ConsumerLoop {
   }
 
   async #drain(): Promise<void> {
-    const { control, clock } = this.options;
+    const { control } = this.options;
     const { name } = this.consumer;
-    if (!this.#isKnown) {
-      await addCursors(control, name, PARTITIONS, clock.wallTime());
-      this.#isKnown = true;
-    }
+    await this.register();
     const head = await eventHead(control);
     if (head === this.#doneUpTo) return;
     const waiting = await waitingCursors(control, name);

@@ -44,7 +44,8 @@ async function until<T>(find: () => T | undefined): Promise<T> {
   for (;;) {
     const found = find();
     if (found !== undefined) return found;
-    await new Promise((resolve) => setImmediate(resolve));
+    // Not sooner: a loop without pauses would take the processor from the gateway.
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
