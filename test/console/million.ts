@@ -88,17 +88,15 @@ try {
     for (const group of ['model', 'key']) {
       const times: number[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
-        const watched = await watch(browser, gateway.url, DESKTOP);
-        const { context, page } = watched;
+        const context = await browser.newContext(DESKTOP);
+        const watched = await watch(context, gateway.url);
+        const { page } = watched;
         await context.request.post(`${gateway.url}/v1/auth/sign-in`, { data: { key: gateway.adminKey } });
         if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
         await watched.open('settings');
         // From the click until its table, forecast and budgets are shown.
         const started = performance.now();
-        await page.evaluate((path) => {
-          history.pushState({}, '', path);
-          dispatchEvent(new PopStateEvent('popstate'));
-        }, `/console/usage?range=30d&by=${group}`);
+        await watched.go(`usage?range=30d&by=${group}`);
         await page.getByRole('table', { name: 'Usage' }).waitFor();
         await page.getByText('expected at its end').waitFor();
         await watched.settled();
