@@ -2,7 +2,6 @@
 # The release workflow passes this image with its digest.
 ARG BUILDER=node:24-bookworm-slim
 
-# hadolint ignore=DL3006
 FROM ${BUILDER} AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /build
@@ -15,7 +14,8 @@ COPY . .
 RUN node scripts/release.mjs runtime /image/usr/lib/weir \
   && node scripts/release.mjs sbom /image/usr/share/doc/weir/sbom.cdx.json
 # The C library, certificate authorities and time zones of the builder's Debian, and nothing else.
-RUN sh deploy/image/base.sh /image && mkdir -m 700 -p /data/weir
+RUN sh deploy/image/base.sh /image \
+  && mkdir -p /data/weir && chmod 700 /data/weir
 
 FROM scratch
 ARG VERSION=0.0.0
