@@ -140,6 +140,7 @@ const tree = root.addChildren([
     page('/playground', () => import('./pages/playground.tsx')),
     page('/requests', () => import('./pages/requests.tsx')),
     page('/usage', () => import('./pages/usage.tsx')),
+    page('/invoices', () => import('./pages/invoices.tsx')),
     page('/models', () => import('./pages/models.tsx')),
     page('/tenants', () => import('./pages/tenants.tsx')),
     page('/policies', () => import('./pages/policies.tsx')),

@@ -16,6 +16,7 @@ export const PASSWORD = 'correct horse battery';
 const target = (model: string) => [{ provider: 'simulator', model }];
 export const CONFIG = {
   simulator: 'all',
+  billing: { issuer: { name: 'Weir Operations Ltd' } },
   models: [
     { id: 'swift', targets: target('simulator'), price: { input: '2', output: '10' } },
     { id: 'other', targets: target('simulator-other'), price: { input: '1', output: '5' } },

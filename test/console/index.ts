@@ -4,6 +4,7 @@ import './sign-in.ts';
 import './tenancy.ts';
 import './traffic.ts';
 import './policies.ts';
+import './invoices.ts';
 import './prompts.ts';
 import './changes.ts';
 import './keyboard.ts';

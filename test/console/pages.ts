@@ -18,6 +18,8 @@ const PATHS = [
   'tenants?tab=limits',
   'tenants?tab=settings',
   'models?tab=engines',
+  'invoices?tab=month',
+  'invoices?tab=prices',
   'settings?tab=changes',
   'settings?tab=account',
 ];

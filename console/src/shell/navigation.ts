@@ -13,6 +13,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { to: '/playground', label: 'Playground', key: 'p' },
   { to: '/requests', label: 'Requests', key: 'r' },
   { to: '/usage', label: 'Usage', key: 'u' },
+  { to: '/invoices', label: 'Invoices', key: 'i' },
   { to: '/models', label: 'Models', key: 'm', isForOperators: true },
   { to: '/tenants', label: 'Tenants', key: 't' },
   { to: '/policies', label: 'Policies', key: 'l' },
