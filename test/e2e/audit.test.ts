@@ -4,7 +4,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
-import { mockConfig, weir } from './harness.ts';
+import { eventually, mockConfig, weir } from './harness.ts';
 import { dataOf, done } from './helpers/admin.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'weir-audit-'));
@@ -33,6 +33,24 @@ test('commands are recorded with the user of the system', async () => {
     actor_name: `${userInfo().username} (weir command)`,
     subject: 'tenant:acme',
   });
+});
+
+test('trails are searched, and verified in the background', async () => {
+  expect(dataOf(await done(gateway, 'GET', '/audit?search=ACME'))).toMatchObject([
+    { action: 'tenant.create', subject: 'tenant:acme' },
+  ]);
+  expect(dataOf(await done(gateway, 'GET', '/audit?search=no%25such'))).toEqual([]);
+  for (const trail of ['/audit', '/tenants/acme/audit']) {
+    expect(await done(gateway, 'GET', `${trail}/chain`)).toMatchObject({
+      object: 'audit_chain',
+      check: null,
+    });
+    await done(gateway, 'POST', `${trail}/chain/verify`);
+    await eventually(`${trail} is verified`, async () => {
+      return JSON.stringify(await done(gateway, 'GET', `${trail}/chain`)).includes('"status":"valid"');
+    });
+  }
+  expect(await entries('audit.verify')).toHaveLength(1);
 });
 
 describe('a change of the configuration', () => {

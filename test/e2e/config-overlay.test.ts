@@ -64,6 +64,14 @@ const added = () => ({ kind: 'openai-compatible', base_url: `${mock.url}/v1`, ap
 const fromOverlay = () => mock.requests.at(-1)?.headers.get('authorization') === `Bearer ${SECRET}`;
 const asks = async (model: string) => (await post(gateway, chat({ model }))).status;
 
+test('each value of the configuration has its source', async () => {
+  const { file, sources } = (await call('GET', '/config')).body;
+  expect(file).toEndWith('.yaml');
+  expect(sources['models[0].id']).toEqual({ from: 'file', line: expect.any(Number), variables: [] });
+  expect(sources['server.port']).toEqual({ from: 'environment', line: null, variables: ['SERVER_PORT'] });
+  expect(sources['server.body_limit']).toBeUndefined();
+});
+
 describe('providers and models of the admin API', () => {
   test('a provider is tested before it is stored, and shows the real error', async () => {
     const good = await call('POST', '/providers/test', { provider: { id: 'more', ...added() } });
@@ -180,6 +188,11 @@ describe('providers and models of the admin API', () => {
       after: null,
     });
     expect(body.data[0].revision).toBeGreaterThan(body.data[1].revision);
+    // Whoever takes it back has seen another state of the item.
+    const seen = { 'if-match': '"99"' };
+    expect((await call('POST', `/config/changes/${body.data[0].id}/revert`, undefined, seen)).status).toBe(
+      412,
+    );
     const reverted = await call('POST', `/config/changes/${body.data[0].id}/revert`);
     expect(reverted.body).toMatchObject({ id: 'cheap', source: 'admin' });
     expect(await asks('cheap')).toBe(200);

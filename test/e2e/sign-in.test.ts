@@ -88,6 +88,23 @@ describe('signing in by password', () => {
     expect((await auth(gateway, '/session', undefined, String(here.body.session))).status).toBe(200);
   });
 
+  test('an operator lists and ends the sessions of a user, and no one else does', async () => {
+    const { session, user } = (await signIn()).body;
+    const key = String(session);
+    const path = `/users/${String(Object(user).id)}/sessions`;
+    expect((await admin(gateway, 'GET', path, undefined, { key })).status).toBe(403);
+    const all = dataOf(await done(gateway, 'GET', path));
+    expect(all[0]).toMatchObject({ current: false, address: '127.0.0.1', agent: expect.any(String) });
+    expect((await admin(gateway, 'DELETE', `${path}/${String(all[0]?.id)}`, undefined, { key })).status).toBe(
+      403,
+    );
+    for (const { id } of all) {
+      expect((await admin(gateway, 'DELETE', `${path}/${String(id)}`)).status).toBe(204);
+    }
+    expect((await auth(gateway, '/session', undefined, key)).status).toBe(401);
+    expect((await admin(gateway, 'DELETE', `${path}/ses_unknown`)).status).toBe(404);
+  });
+
   test('a new password ends all sessions but the one that set it', async () => {
     const [one, two] = [await signIn(), await signIn()];
     const wrong = await auth(
