@@ -38,6 +38,7 @@ describe('banner', () => {
   test('tells where everything is, by addresses that can be called', () => {
     const text = show();
     expect(text).toContain('http://localhost:8080/v1');
+    expect(text).toContain('Console    http://localhost:8080/console');
     expect(text).toContain('http://localhost:9090/metrics');
     expect(text).not.toContain('0.0.0.0');
     expect(show({ servers: { api: { host: '::1', port: 1, secure: false }, metrics: undefined } })).toContain(

@@ -30,7 +30,7 @@ export function urlOf({ host, port, secure }: Address): string {
 /** The text that the start prints: addresses, the admin key, and a call that works unchanged. */
 export function banner({ gateway, servers, env, file, version, output }: BannerInput): string {
   const base = urlOf(servers.api);
-  const { providers, defaultModel, directory } = gateway.snapshot;
+  const { config, providers, defaultModel, directory } = gateway.snapshot;
   const created = gateway.createdAdminKey?.secret;
   const fromEnvironment = Boolean(env.WEIR_ADMIN_KEY);
   const key = created ?? (fromEnvironment ? '$WEIR_ADMIN_KEY' : '$WEIR_API_KEY');
@@ -39,7 +39,7 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
     '',
     `${paint(output, 'bold', `Weir ${version}`)} is ready.`,
     '',
-    `  Status     ${base}`,
+    config.server.console ? `  Console    ${base}/console` : `  Status     ${base}`,
     `  API        ${base}/v1`,
     `  Docs       ${base}/docs`,
     `  Health     ${base}/health`,
@@ -49,7 +49,7 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
   ];
   if (created !== undefined) {
     lines.push(
-      '  Admin key  in the command below. It is shown only this once: save it.',
+      '  Admin key  in the command below. It is shown only this once: save it. The console asks for it, too.',
       '             If it is lost: `npm run weir -- keys create --admin`',
     );
   } else if (fromEnvironment) {

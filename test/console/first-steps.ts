@@ -34,6 +34,13 @@ describe('first steps', { skip: SKIP }, () => {
       await sees(page.getByText('upstream is there.'));
       await sees(page.getByLabel('Model for the next steps'));
       await keys.choose('Model for the next steps', 'swift');
+      // Without a price, no budget would ever end.
+      await sees(page.getByText('No price is known for swift'));
+      await keys.fill(/^Input/, '2');
+      await keys.fill(/^Output/, '10');
+      await keys.use('Set the price');
+      await sees(page.getByText('Model for the next steps'));
+      await page.getByText('No price is known').waitFor({ state: 'hidden' });
       await keys.use('Make the key');
       await sees(page.getByText('Copy the key now'));
       const snippet = (await page.locator('pre').last().textContent()) ?? '';
@@ -42,5 +49,14 @@ describe('first steps', { skip: SKIP }, () => {
       assert.match(run.stdout, /"role":\s*"assistant"/, run.stdout + run.stderr);
       await sees(page.getByText('Requests arrive.'));
       await settled();
+
+      // It is counted.
+      await keys.press('g', 't');
+      await page.waitForURL('**/console/tenants');
+      await keys.to(/^Default/, 'row');
+      await keys.press('Enter');
+      await keys.to(/^my application/, 'row');
+      await keys.press('Enter');
+      await sees(page.getByRole('dialog').getByText(/^\$0\.0\d+ used/));
     }));
 });

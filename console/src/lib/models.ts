@@ -6,25 +6,38 @@ interface ModelList {
   readonly data: readonly {
     readonly id: string;
     readonly capabilities?: Readonly<Record<string, unknown>>;
+    /** Absent where no price is known. */
+    readonly pricing?: unknown;
   }[];
 }
 
-/** Reads the names of models that a tenant can chat with, repeatedly where a new one is expected. */
-export function useChatModels(tenant: string, refetchMs: number | false = false) {
+function useModels<T>(tenant: string, refetchMs: number | false, select: (list: ModelList) => T) {
   const { can } = useSession();
   return useQuery({
-    queryKey: ['names of chat models', tenant],
-    queryFn: async () => {
+    queryKey: ['models of a tenant', tenant],
+    queryFn: async (): Promise<ModelList> => {
       const response = await api.raw('GET', '/v1/models', { headers: { 'x-weir-tenant': tenant } });
-      const { data }: ModelList = await response.json();
-      return data
-        .filter(({ capabilities }) => !capabilities?.embeddings && !capabilities?.rerank)
-        .map(({ id }) => id);
+      return response.json();
     },
+    select,
     enabled: can('inference:use', tenant),
     refetchInterval: refetchMs,
     retry: false,
   });
+}
+
+const chatNames = ({ data }: ModelList) =>
+  data.filter(({ capabilities }) => !capabilities?.embeddings && !capabilities?.rerank).map(({ id }) => id);
+
+/** Reads the names of models that a tenant can chat with, repeatedly where a new one is expected. */
+export const useChatModels = (tenant: string, refetchMs: number | false = false) =>
+  useModels(tenant, refetchMs, chatNames);
+
+/** Says whether requests for a model cost something; undefined until it is known. */
+export function useHasPrice(tenant: string, model: string): boolean | undefined {
+  const { data } = useModels(tenant, false, (list) => list);
+  const found = data?.data.find(({ id }) => id === model);
+  return found && found.pricing !== undefined;
 }
 
 /** @returns a model for an example: keys may use the simulator only where nothing else is */

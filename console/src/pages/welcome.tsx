@@ -15,6 +15,7 @@ import { useRange } from '../ui/range-picker.tsx';
 import type { ConfigItem } from './models/config-item.ts';
 import { ProviderForm } from './models/provider-form.tsx';
 import { UseKey } from './use-key.tsx';
+import { PriceHint } from './welcome/price-hint.tsx';
 
 const DEFAULT_TENANT = 'default';
 
@@ -23,6 +24,7 @@ export default function WelcomePage() {
   const { can, tenant = DEFAULT_TENANT } = useSession();
   const [provider, setProvider] = useState<string>();
   const [chosen, setModel] = useState<string>();
+  const [hasKey, setHasKey] = useState(false);
   const { data: names } = useChatModels(tenant, 5_000);
   const model = chosen ?? exampleModel(names);
   const providers = useQuery({
@@ -63,6 +65,9 @@ export default function WelcomePage() {
           <p className="text-muted">Operators of the platform add providers.</p>
         )}
         {provider !== undefined && <PickModel provider={provider} onPick={setModel} />}
+        {!model.startsWith('simulator') && (
+          <PriceHint key={model} tenant={tenant} model={model} provider={provider} />
+        )}
       </Step>
       <Step number={2} title="Send a first message" isDone={hasTraffic}>
         <p>
@@ -71,17 +76,26 @@ export default function WelcomePage() {
           </Link>
         </p>
       </Step>
-      <Step number={3} title="Make a key for your application" isDone={false}>
-        <MakeKey tenant={tenant} model={model} />
+      <Step number={3} title="Make a key for your application" isDone={hasKey}>
+        <MakeKey tenant={tenant} model={model} onMade={() => setHasKey(true)} />
       </Step>
-      {hasTraffic && (
-        <p>
-          Requests arrive.{' '}
-          <Link to="/overview" className="underline text-accent">
-            Go to the overview
-          </Link>
-        </p>
-      )}
+      <p role="status">
+        {hasTraffic ? (
+          <>
+            Requests arrive.{' '}
+            <Link to="/overview" className="underline text-accent">
+              Go to the overview
+            </Link>
+            , or see{' '}
+            <Link to="/requests" className="underline text-accent">
+              where their time went
+            </Link>
+            .
+          </>
+        ) : (
+          'No request has arrived yet: this page shows it when the first one does.'
+        )}
+      </p>
     </Page>
   );
 }
@@ -131,7 +145,15 @@ function PickModel({
   );
 }
 
-function MakeKey({ tenant, model }: { readonly tenant: string; readonly model: string }) {
+function MakeKey({
+  tenant,
+  model,
+  onMade,
+}: {
+  readonly tenant: string;
+  readonly model: string;
+  readonly onMade: () => void;
+}) {
   const { can } = useSession();
   const [name, setName] = useState('my application');
   const [budget, setBudget] = useState('5');
@@ -140,6 +162,7 @@ function MakeKey({ tenant, model }: { readonly tenant: string; readonly model: s
     const limits = budget.trim() === '' ? [] : [{ of: 'cost', per: 'month', max: budget.trim() }];
     const created = await api.post<{ key: string }>(`/admin/v1/tenants/${tenant}/keys`, { name, limits });
     setSecret(created.key);
+    onMade();
   }, ['name', 'limits']);
   if (!can('keys:write', tenant) && !can('keys:own', tenant)) {
     return <p className="text-muted">Your role does not create keys: ask an owner or administrator.</p>;

@@ -64,7 +64,13 @@ export function SignInForm({
           required
           value={key}
           onChange={({ target }) => setKey(target.value)}
-          hint="Weir printed it at its first start; WEIR_ADMIN_KEY sets another one."
+          autoFocus={!isOverPage}
+          hint={
+            <>
+              Weir printed it at its first start, or WEIR_ADMIN_KEY sets it. If it is lost:{' '}
+              <code className="font-mono">npm run weir -- keys create --admin</code>
+            </>
+          }
         />
       ) : (
         <>

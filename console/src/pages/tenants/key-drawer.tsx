@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { api, type Reply } from '../../lib/api.ts';
 import { useSave } from '../../lib/save.tsx';
 import { useSession } from '../../lib/session.tsx';
-import type { ApiKey } from '../../lib/tenancy.ts';
+import type { ApiKey, LimitUse } from '../../lib/tenancy.ts';
 import { useUnsaved } from '../../lib/unsaved.tsx';
 import { Button } from '../../ui/button.tsx';
 import { SecretOnce, Snippet } from '../../ui/copy.tsx';
@@ -17,6 +17,7 @@ import { UseKey } from '../use-key.tsx';
 import { STATE_TONES } from './keys.tsx';
 import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
 import { LimitPreview } from './limit-preview.tsx';
+import { LimitUseCard } from './limits.tsx';
 
 type Action = 'rotate' | 'pause' | 'revoke';
 
@@ -96,6 +97,7 @@ export function KeyDrawer({
         )}
         {secret !== undefined && <SecretOnce secret={secret} what="the new secret" />}
         {mayChange && apiKey.state !== 'revoked' && <EditKey key={path} tenant={tenant} path={path} />}
+        {apiKey.limits.length > 0 && <Used tenant={tenant} id={apiKey.id} />}
         <Panel title="Use it">
           <UseKey
             apiKey="$WEIR_API_KEY"
@@ -119,6 +121,37 @@ export function KeyDrawer({
     </Drawer>
   );
 }
+
+/** How much of its limits and budgets the key has used. */
+function Used({ tenant, id }: { readonly tenant: string; readonly id: string }) {
+  const { data, error, refetch } = useQuery({
+    queryKey: ['limits', tenant, id],
+    queryFn: ({ signal }) =>
+      api.get<{ data: readonly LimitUse[] }>(`/admin/v1/tenants/${tenant}/limits`, {
+        query: { key: id },
+        signal,
+      }),
+    refetchInterval: USE_MS,
+  });
+  if (error)
+    return <ErrorPanel what="Its use could not be read" error={error} retry={() => void refetch()} />;
+  if (!data) return <Skeleton />;
+  return (
+    <Panel title="Used">
+      <ul className="grid gap-2 sm:grid-cols-2">
+        {data.data
+          .filter(({ scope }) => scope === 'key')
+          .map((use) => (
+            <li key={`${use.of} ${use.per} ${use.mode}`}>
+              <LimitUseCard {...use} />
+            </li>
+          ))}
+      </ul>
+    </Panel>
+  );
+}
+
+const USE_MS = 10_000;
 
 /** Reads the key as it is now: what the list shows may be older, and has no version. */
 function EditKey({ tenant, path }: { readonly tenant: string; readonly path: string }) {
