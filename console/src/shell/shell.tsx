@@ -1,3 +1,4 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
 import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
 import { api } from '../lib/api.ts';
@@ -95,6 +96,7 @@ export function Shell() {
 
 /** What is shown may be old: the gateway does not respond. */
 function Unreachable({ since }: { readonly since: number | undefined }) {
+  const client = useQueryClient();
   const [isBusy, setBusy] = useState(false);
   const retry = () => {
     setBusy(true);
@@ -105,8 +107,12 @@ function Unreachable({ since }: { readonly since: number | undefined }) {
   };
   useEffect(() => {
     const timer = setInterval(() => void api.get('/admin/v1/me').catch(() => undefined), 5_000);
-    return () => clearInterval(timer);
-  }, []);
+    return () => {
+      clearInterval(timer);
+      // It responds again: what failed meanwhile is read without a click.
+      void client.invalidateQueries();
+    };
+  }, [client]);
   return (
     <div role="alert" className="flex items-center gap-3 bg-bad-bg border-b border-bad px-4 py-2">
       <span className="grow">
