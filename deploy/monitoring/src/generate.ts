@@ -2,7 +2,7 @@ import { OBJECTIVES } from './alerts.ts';
 import { DASHBOARDS } from './dashboards/index.ts';
 import { dashboardJson } from './grafana.ts';
 import { assertKnownMetrics } from './metric-names.ts';
-import { type Links, sloRules, weirRules } from './prometheus.ts';
+import { type Links, prometheusRule, sloRules, weirRules } from './prometheus.ts';
 import { DEFAULT_RUNBOOK_URL } from './runbooks.ts';
 
 /** The addresses of `docker-compose.monitoring.yml`. */
@@ -26,4 +26,19 @@ export function generatedFiles(links: Links = DEFAULT_LINKS): ReadonlyMap<string
     files.set(`prometheus/rules/slo/slo-${objective}.yml`, sloRules(objective, links));
   }
   return files;
+}
+
+/**
+ * Generates the copies of the rules for Kubernetes.
+ *
+ * @returns the text of each file, by its path below deploy
+ */
+export function kubernetesFiles(links: Links = DEFAULT_LINKS): ReadonlyMap<string, string> {
+  return new Map([
+    ['kubernetes/components/monitoring/prometheus-rule.yaml', prometheusRule(links)],
+    ['helm/weir/files/weir.yml', weirRules(links)],
+    ...OBJECTIVES.map(
+      (objective) => [`helm/weir/files/slo-${objective}.yml`, sloRules(objective, links)] as const,
+    ),
+  ]);
 }

@@ -37,20 +37,30 @@ function alertRule(alert: Alert, links: Links) {
 const recordings = (rules: readonly { record: string; expression: string }[]) =>
   rules.map(({ record, expression }) => ({ record, expr: expression }));
 
-const rulesFile = (groups: readonly object[]) => HEADER + stringify({ groups }, { lineWidth: 0 });
+const yamlFile = (content: object) => HEADER + stringify(content, { lineWidth: 0 });
+
+const weirGroups = (links: Links) => [
+  { name: 'weir-recordings', rules: recordings(RECORDING_RULES) },
+  { name: 'weir-alerts', rules: ALERTS.map((alert) => alertRule(alert, links)) },
+];
+
+const sloGroups = (objective: Objective, links: Links) => [
+  { name: 'weir-slo-recordings', rules: recordings(SLO_RECORDING_RULES) },
+  { name: 'weir-slo', rules: sloAlerts(objective).map((alert) => alertRule(alert, links)) },
+];
 
 /** @returns `weir.yml`: all recording rules and alerts but those of the objective */
-export function weirRules(links: Links): string {
-  return rulesFile([
-    { name: 'weir-recordings', rules: recordings(RECORDING_RULES) },
-    { name: 'weir-alerts', rules: ALERTS.map((alert) => alertRule(alert, links)) },
-  ]);
-}
+export const weirRules = (links: Links): string => yamlFile({ groups: weirGroups(links) });
 
 /** @returns `slo-<objective>.yml` */
-export function sloRules(objective: Objective, links: Links): string {
-  return rulesFile([
-    { name: 'weir-slo-recordings', rules: recordings(SLO_RECORDING_RULES) },
-    { name: 'weir-slo', rules: sloAlerts(objective).map((alert) => alertRule(alert, links)) },
-  ]);
-}
+export const sloRules = (objective: Objective, links: Links): string =>
+  yamlFile({ groups: sloGroups(objective, links) });
+
+/** @returns all rules as a resource of the Prometheus operator, with the objective of 99.9 % */
+export const prometheusRule = (links: Links): string =>
+  yamlFile({
+    apiVersion: 'monitoring.coreos.com/v1',
+    kind: 'PrometheusRule',
+    metadata: { name: 'weir', namespace: 'weir', labels: { 'app.kubernetes.io/name': 'weir' } },
+    spec: { groups: [...weirGroups(links), ...sloGroups('99.9', links)] },
+  });
