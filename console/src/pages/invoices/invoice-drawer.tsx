@@ -101,7 +101,7 @@ export function InvoiceDrawer({
           email={invoice.document.customer.email}
           etag={data?.etag}
           onClose={() => setAction(undefined)}
-          onGone={onClose}
+          onDiscarded={onClose}
         />
       )}
     </Drawer>
@@ -120,12 +120,12 @@ interface ActionProps {
   readonly etag: string | undefined;
   readonly onClose: () => void;
   /** The invoice no longer exists. */
-  readonly onGone: () => void;
+  readonly onDiscarded: () => void;
 }
 
 /** Asks for what an action needs, and does it with the version that was shown. */
 function ActionDialog(props: ActionProps) {
-  const { action, invoice, etag, onClose, onGone } = props;
+  const { action, invoice, etag, onClose, onDiscarded } = props;
   const client = useQueryClient();
   const path = `/admin/v1/billing/invoices/${invoice.id}`;
   if (action !== 'issue' && action !== 'discard') return <TextAction {...props} path={path} />;
@@ -145,7 +145,7 @@ function ActionDialog(props: ActionProps) {
       onConfirm={async () => {
         if (isIssue) await api.post(`${path}/issue`, undefined, { ifMatch: etag });
         else await api.delete(path, { ifMatch: etag });
-        if (!isIssue) onGone();
+        if (!isIssue) onDiscarded();
         void client.invalidateQueries();
       }}
     />
