@@ -132,12 +132,14 @@ export async function startWeirProcess(
     folder,
     env = {},
     args = [],
+    dataDir = join(folder, 'data'),
     pollMs,
   }: {
     folder: string;
     env?: Readonly<Record<string, string>>;
     /** After `serve`. */
     args?: readonly string[];
+    dataDir?: string;
     pollMs?: number;
   },
 ): Promise<WeirProcess> {
@@ -158,7 +160,7 @@ export async function startWeirProcess(
       REDIS_URL: undefined,
       ...env,
       WEIR_CONFIG: join(folder, 'weir.yaml'),
-      WEIR_DATA_DIR: join(folder, 'data'),
+      WEIR_DATA_DIR: dataDir,
       WEIR_ADMIN_KEY: context.adminKey,
       SERVER_HOST: '127.0.0.1',
       SERVER_PORT: String(port),

@@ -34,6 +34,8 @@ interface Fault {
   /** Whether it has had an effect, so that a fault that does nothing does not pass. Looked at before it ends. */
   readonly shows?: (parts: Parts, before: State) => Promise<boolean>;
   readonly end?: (parts: Parts) => Promise<void> | void;
+  /** The shortest time in which it has an effect. Milliseconds. */
+  readonly leastMs?: number;
   /** Share of requests that may fail. */
   readonly mayFail: number;
 }
@@ -143,6 +145,8 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the disk is full',
+    // The journal needs room only for its next file, and usage is stored every ten seconds at least.
+    leastMs: 12_000,
     missing: ({ disk }) => (disk === undefined ? 'a small disk needs root' : undefined),
     begin: ({ disk }) => disk?.start(),
     shows: async (parts) => (await stateOf(parts)).health.status === 'degraded',
@@ -162,7 +166,8 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-async function provoke(parts: Parts, fault: Fault, rate: number, faultMs: number): Promise<Outcome> {
+async function provoke(parts: Parts, fault: Fault, rate: number, durationMs: number): Promise<Outcome> {
+  const faultMs = Math.max(durationMs, fault.leastMs ?? 0);
   const nothing = {
     completed: 0,
     failed: 0,

@@ -90,7 +90,8 @@ export class Installation {
     const { child, port, metricsPort } = await startWeirProcess(context, 'weir', {
       folder: weirFolder(context, config),
       args: workers > 0 ? ['--workers', String(workers)] : [],
-      env: { ...env, ...(dataDir !== undefined && { WEIR_DATA_DIR: dataDir }) },
+      ...(dataDir !== undefined && { dataDir }),
+      env,
     });
     await createTenant(port, adminKey, SIMULATED_TENANT);
     const key = await createKey(port, adminKey, SIMULATED_TENANT, 'load');

@@ -19,6 +19,8 @@ export interface DurableEventOptions {
   readonly events: EventBus;
   /** Names this process, and no other. */
   readonly instance: string;
+  /** In a worker: it stores events, and its parent delivers them. */
+  readonly isWorker: boolean;
 }
 
 /** Durable events: who stores them, and who receives them. */
@@ -34,7 +36,7 @@ export interface DurableEvents {
 
 /** Connects the log of durable events with what happens in this process, and with its consumers. */
 export function createDurableEvents(options: DurableEventOptions): DurableEvents {
-  const { config, stores, clock, events, instance } = options;
+  const { config, stores, clock, events, instance, isWorker } = options;
   const { control, outbox, sources, writer, access } = stores;
   const rounds = new TenantRounds();
   const dispatcher = new EventDispatcher({ control, clock, events, owner: instance });
@@ -43,7 +45,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
   const webhooks = createWebhooks(options);
   dispatcher.subscribe(webhooks.consumer);
   // Other gateways look once a second: they share what this one leaves.
-  events.subscribe('event dispatcher', { 'events.appended': () => dispatcher.wake() });
+  if (!isWorker) events.subscribe('event dispatcher', { 'events.appended': () => dispatcher.wake() });
   const retention = new EventRetention({
     ...{ control, clock, events },
     keepMs: () => config().storage.retention.events,
@@ -51,7 +53,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
   return {
     ...{ dispatcher, recorder, webhooks, reader: new EventReader(control) },
     jobs: [
-      ...webhooks.jobs,
+      ...webhooks.jobs.map((job) => ({ ...job, byParent: true })),
       {
         name: 'store events of this process',
         everyMs: 500,
@@ -60,6 +62,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
       },
       {
         name: 'deliver durable events',
+        byParent: true,
         everyMs: 1_000,
         impact: 'they wait in the database',
         run: async () => {
@@ -69,6 +72,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
       },
       {
         name: 'publish tenant events of crashed gateways',
+        byParent: true,
         everyMs: 60_000,
         impact: 'they wait in the databases of their tenants',
         run: async () => {
@@ -78,6 +82,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
       },
       {
         name: 'delete old durable events',
+        byParent: true,
         everyMs: 60_000,
         impact: 'they take up space until the next run',
         run: () => retention.run(),

@@ -183,7 +183,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newId: () => stores.sources.newId('run'),
   });
   const instance = randomIds('gw_')();
-  const durableEvents = createDurableEvents({ config, env, stores, clock, events, instance });
+  const durableEvents = createDurableEvents({
+    ...{ config, env, stores, clock, events, instance, isWorker: worker !== undefined },
+  });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
   const metricExporter = createMetricExport({
     ...{ config, clock, metrics, events, version, instance, startedAtSeconds },
