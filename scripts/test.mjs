@@ -112,6 +112,11 @@ const SOAK = {
     ...['--only', 'requests,aborts', '--subjects', 'floor,weir', '--check=flat-memory,no-abort-left'],
   ],
 };
+/** Load on two workers for a while, and faults under load. */
+const LOAD = [
+  { name: 'load', args: ['soak', '--duration', '30s', '--rate', '50', '--upstream', 'mock'] },
+  { name: 'faults under load', args: ['chaos', '--rate', '50', '--upstream', 'mock'] },
+].map(({ name, args }) => ({ name, command: [process.execPath, join(root, 'scripts/load.mjs'), ...args] }));
 
 /** Everything that gateways of the tests write; kept to look for secrets and personal data that the tests plant. */
 const outputs = mode === 'unit' ? undefined : mkdtempSync(join(tmpdir(), 'weir-outputs-'));
@@ -215,7 +220,7 @@ if (outputs !== undefined) {
   await check(SCAN, (text) => process.stdout.write(text));
   rmSync(outputs, { recursive: true });
 }
-if (full) await check(SOAK, (text) => process.stdout.write(text));
+if (full) for (const step of [SOAK, ...LOAD]) await check(step, (text) => process.stdout.write(text));
 
 console.log(`\n${Math.round((Date.now() - started) / 1000)} s`);
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';

@@ -14,7 +14,7 @@ test('the program ends when it is stopped, and its end is reported once', async 
   expect(ends).toEqual([expect.stringMatching(/ended/)]);
 });
 
-test('a program that ends by itself is reported with its output', async () => {
+test('the end of a program is reported with its output', async () => {
   const how = await new Promise<string>((resolve) => {
     startGuardedProgram(['sh', '-c', 'echo no memory >&2; exit 3'], { cwd: '/', env }, { onExit: resolve });
   });

@@ -38,7 +38,7 @@ const problem = z.object({
 });
 type Problem = z.output<typeof problem>;
 
-const overviewObject = z
+export const overviewObject = z
   .object({
     object: z.literal('overview'),
     at: z.string(),

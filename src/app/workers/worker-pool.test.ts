@@ -14,6 +14,7 @@ class FakeProcess {
   readonly parent: ProcessChannel<ParentFunctions, WorkerFunctions>;
   readonly called: string[] = [];
   isOver = false;
+  isHung = false;
 
   constructor(
     readonly number: number,
@@ -27,7 +28,8 @@ class FakeProcess {
     this.parent = new ProcessChannel<ParentFunctions, WorkerFunctions>(
       (message) => events.onMessage(message),
       {
-        metrics: () => `# TYPE a_total counter\na_total ${this.pid}\n`,
+        metrics: () =>
+          this.isHung ? new Promise(() => undefined) : `# TYPE a_total counter\na_total ${this.pid}\n`,
         handle: () => ({ status: 200, body: String(this.pid) }),
         refresh: () => note('refresh'),
         inFlight: () => 1,
@@ -202,6 +204,23 @@ test('a reload whose new worker does not start, or is of another version, leaves
   expect(pool.pids).toEqual([100]);
   expect(processes[0]?.called).toEqual([]);
   expect(lines.at(-1)).toContain('reload stopped');
+});
+
+test('a worker that does not respond for a while is killed and replaced', async () => {
+  const { pool, clock, processes, lines } = await started(2);
+  const [hung] = processes;
+  if (hung) hung.isHung = true;
+  for (let round = 0; round < 6; round += 1) {
+    expect(hung?.isOver).toBe(false);
+    const collecting = pool.collect();
+    await settled();
+    clock.advance(2_000);
+    await collecting;
+  }
+  expect(hung?.isOver).toBe(true);
+  expect(lines[0]).toContain('does not respond');
+  await settled();
+  expect(processes).toHaveLength(3);
 });
 
 test('a worker that does not end in time is killed', async () => {

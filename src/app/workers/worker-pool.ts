@@ -43,6 +43,10 @@ const START_MS = 60_000;
 const HANDSHAKE_MS = 1_000;
 /** How long a page of metrics waits for a worker. */
 const METRICS_MS = 2_000;
+/** How long a request waits for the memory of a worker. */
+const HANDLE_MS = 5_000;
+/** Pages in a row that a worker does not deliver before it counts as hung; one is wanted every few seconds. */
+const MAX_MISSED = 6;
 /** How long a change waits for a worker to read it, which does so soon in any case. */
 const REFRESH_MS = 2_000;
 /** Past the time for requests in flight, for the last writes. */
@@ -131,9 +135,23 @@ export class WorkerPool {
     return this.#pages.merge(own, known);
   }
 
-  /** Keeps the values of all workers, for those that are killed; to be called every few seconds. */
+  /**
+   * Keeps the values of all workers, for those that are killed, and kills those that do not respond; to be called every few
+   * seconds.
+   */
   async collect(): Promise<void> {
-    await Promise.all(this.#all().map((worker) => this.#within(METRICS_MS, worker.metrics('text'))));
+    await Promise.all(
+      this.#all().map(async (worker) => {
+        const page = await this.#within(METRICS_MS, worker.metrics('text'));
+        worker.missed = page === undefined ? worker.missed + 1 : 0;
+        if (worker.missed < MAX_MISSED || worker.hasEnded) return;
+        this.options.logger.error(
+          { worker: worker.number, process: worker.pid },
+          'worker does not respond: killed',
+        );
+        worker.kill('SIGKILL');
+      }),
+    );
   }
 
   async inFlight(): Promise<number> {
@@ -146,7 +164,7 @@ export class WorkerPool {
   /** Lets all workers handle a request. @returns their responses; those of workers that end meanwhile are left out */
   async handle(request: RelayedRequest): Promise<readonly RelayedResponse[]> {
     const responses = await Promise.all(
-      this.#all().map((worker) => worker.channel.call('handle', request).catch(() => undefined)),
+      this.#all().map((worker) => this.#within(HANDLE_MS, worker.channel.call('handle', request))),
     );
     return responses.filter((response) => response !== undefined);
   }

@@ -54,6 +54,8 @@ export class Worker {
   lastPage: string | undefined;
   /** Whether its writes to the local disk fail. */
   writesFail = false;
+  /** Pages of metrics in a row that it did not deliver in time. */
+  missed = 0;
   isExpectedToEnd = false;
   hasEnded = false;
 
