@@ -188,7 +188,7 @@ describe('providers and models of the admin API', () => {
       after: null,
     });
     expect(body.data[0].revision).toBeGreaterThan(body.data[1].revision);
-    // Whoever takes it back has seen another state of the item.
+    // The caller has seen another state of the item.
     const seen = { 'if-match': '"99"' };
     expect((await call('POST', `/config/changes/${body.data[0].id}/revert`, undefined, seen)).status).toBe(
       412,
