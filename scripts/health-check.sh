@@ -40,7 +40,7 @@ case $environment in
     [ -n "$containers" ] || { echo 'No container runs: docker compose up -d' >&2; exit 1; }
     while read -r service name health; do
       [ "$health" = healthy ] && state=ok || state=DOWN
-      row "$service $name" $state "${health:-not running}"
+      row "$service $name" "$state" "${health:-not running}"
     done <<EOF
 $containers
 EOF
@@ -50,7 +50,7 @@ EOF
     [ -n "$pods" ] || { echo "No pod runs in the namespace ${NAMESPACE:-weir}." >&2; exit 1; }
     while read -r name ready state _; do
       [ "${ready%/*}" = "${ready#*/}" ] && up=ok || up=DOWN
-      row "$name" $up "$state"
+      row "$name" "$up" "$state"
     done <<EOF
 $pods
 EOF

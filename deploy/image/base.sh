@@ -9,7 +9,8 @@ mkdir -p "$root"
 archives=$(mktemp -d)
 trap 'rm -rf "$archives"' EXIT
 apt-get update -qq
-# apt drops its privileges for downloads, and the folder belongs to this user.
+# apt drops its privileges for downloads, and the folder belongs to this user. The packages are words.
+# shellcheck disable=SC2086
 (cd "$archives" && apt-get -o APT::Sandbox::User=root download $packages)
 mkdir -p "$root/var/lib/dpkg/status.d"
 for archive in "$archives"/*.deb; do

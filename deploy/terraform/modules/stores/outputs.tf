@@ -1,0 +1,14 @@
+output "bucket" {
+  description = "Bucket of backups and archives."
+  value       = aws_s3_bucket.data.bucket
+}
+
+output "secret_name" {
+  description = "Secret with the gateway's environment, for the ExternalSecret."
+  value       = aws_secretsmanager_secret.gateway.name
+}
+
+output "database_endpoint" {
+  description = "Host and port of PostgreSQL."
+  value       = aws_db_instance.this.endpoint
+}
