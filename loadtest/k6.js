@@ -5,6 +5,7 @@
 //
 // The command exits with 99 when the target is missed: p95 < 500 ms, p99 < 2 s, errors < 0.1 %.
 import { check } from 'k6';
+import exec from 'k6/execution';
 import http from 'k6/http';
 
 const BASE = __ENV.BASE_URL || 'http://localhost:8080';
@@ -43,7 +44,7 @@ const chat = (more = {}) => ({
 });
 
 export default function () {
-  const turn = __ITER % 12;
+  const turn = exec.scenario.iterationInTest % 12;
   if (turn < 6) {
     const response = post('/v1/chat/completions', chat(), { tags: { name: 'chat' } });
     check(response, { 'chat: 200': ({ status }) => status === 200 });

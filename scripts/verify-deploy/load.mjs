@@ -76,6 +76,9 @@ export const checks = [
             { cwd: context.root, ok: [0, 99] },
           );
         const { stdout } = await start([]);
+        for (const name of ['chat: 200', 'stream: complete', 'embeddings: 200', 'mistake: 404']) {
+          if (!stdout.includes(name)) throw new Error(`no "${name}" was checked`);
+        }
         const checked = /checks_total\.*: (\d+)/.exec(stdout)?.[1];
         const failed = /checks_failed\.*: ([\d.]+)%/.exec(stdout)?.[1];
         if (failed === undefined || Number(failed) > 0)
