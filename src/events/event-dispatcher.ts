@@ -41,8 +41,8 @@ export interface DispatcherOptions {
 
 /** Events of one delivery. */
 const BATCH = 200;
-const LEASE_MS = 15_000;
-const RENEW_MS = 4_000;
+const LEASE_MS = 6_000;
+const RENEW_MS = 2_000;
 /** Deliveries of one event before it is set aside, where the failure is not that of a database. */
 const MAX_ATTEMPTS = 15;
 const FIRST_PAUSE_MS = 250;
@@ -57,7 +57,7 @@ interface Failures {
 /**
  * Delivers the events of the log to consumers: at least once, and in order for each subject. Each partition is read by
  * one gateway at a time, which leases its cursor; gateways share the partitions as they find them free. The lease of a
- * gateway that died ends after 15 seconds.
+ * gateway that died ends after 6 seconds.
  */
 export class EventDispatcher {
   readonly #consumers: ConsumerLoop[] = [];

@@ -52,7 +52,7 @@ An event is written in the transaction of its change: to the control database, o
 moves to the log in the control database after the commit. When a gateway crashes in between, another one moves it.
 Thresholds of budgets and failed requests are derived from the stored usage, once for each threshold and period.
 Consumers such as webhooks read the log in partitions: one gateway reads a partition at a time, and another one takes over
-within 15 seconds when it dies. The gateway that stores an event delivers it at once; the others look once a second for
+within 6 seconds when it dies. The gateway that stores an event delivers it at once; the others look once a second for
 what it leaves.
 
 The log keeps events for \`storage.retention.events\` (7 days) and at most a million. Events that a consumer has not received

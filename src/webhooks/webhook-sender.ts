@@ -45,8 +45,8 @@ const LAST_PAUSE_MS = 5 * 60_000;
 const DISABLE_AFTER_MS = 36 * 3_600_000;
 const DEADLINE_MS = 15_000;
 const MAX_RESPONSE = 1_024;
-const LEASE_MS = 30_000;
-const RENEW_MS = 8_000;
+const LEASE_MS = 8_000;
+const RENEW_MS = 2_500;
 /** Attempts that the log of a delivery keeps. */
 const MAX_LOG = 20;
 const GONE = 410;
