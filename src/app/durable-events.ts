@@ -7,6 +7,7 @@ import { EventRecorder } from '../events/event-recorder.ts';
 import { EventRetention } from '../events/event-retention.ts';
 import type { Job } from './job-runner.ts';
 import { recordProcessEvents } from './recorded-events.ts';
+import { createRedisStreams } from './redis-streams.ts';
 import type { Stores } from './stores.ts';
 import { TenantRounds } from './tenant-rounds.ts';
 import { createWebhooks, type WebhookParts } from './webhooks.ts';
@@ -42,6 +43,8 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
   const dispatcher = new EventDispatcher({ control, clock, events, owner: instance });
   const recorder = new EventRecorder({ outbox, sources, events });
   recordProcessEvents(events, recorder);
+  const streams = createRedisStreams(config(), stores);
+  if (streams) dispatcher.subscribe(streams.consumer);
   const webhooks = createWebhooks(options);
   dispatcher.subscribe(webhooks.consumer);
   // Other gateways look once a second: they share what this one leaves.
@@ -53,7 +56,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
   return {
     ...{ dispatcher, recorder, webhooks, reader: new EventReader(control) },
     jobs: [
-      ...webhooks.jobs.map((job) => ({ ...job, byParent: true })),
+      ...[...webhooks.jobs, ...(streams?.jobs ?? [])].map((job) => ({ ...job, byParent: true })),
       {
         name: 'store events of this process',
         everyMs: 500,
@@ -92,6 +95,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
       await recorder.flush();
       await dispatcher.close();
       await webhooks.close();
+      await streams?.close();
     },
   };
 }

@@ -52,6 +52,7 @@ describe('finding the file', () => {
         redis_replica_url: null,
         redis_ca: null,
         redis_prefix: 'weir',
+        redis_event_streams: null,
         keep_usage: true,
         retention: {
           ...{ usage: 400 * 86_400_000, audit: 400 * 86_400_000 },

@@ -25,6 +25,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'storage.redis_url', read: (config) => config.storage.redis_url },
   { name: 'storage.redis_replica_url', read: (config) => config.storage.redis_replica_url },
   { name: 'storage.redis_ca', read: (config) => config.storage.redis_ca },
+  { name: 'storage.redis_event_streams', read: (config) => config.storage.redis_event_streams },
   { name: 'storage.redis_prefix', read: (config) => config.storage.redis_prefix },
   { name: 'storage.redis_timeout', read: (config) => config.storage.redis_timeout },
   { name: 'cache.semantic.store', read: (config) => config.cache?.semantic?.store ?? null },

@@ -83,6 +83,9 @@ export const storage = () =>
     redis_prefix: text(50)
       .prefault('weir')
       .describe('The prefix of all Redis keys, for several installations on one Redis.'),
+    redis_event_streams: nullable(integer(1_000, 10_000_000)).describe(
+      'Appends [durable events](events.md#streams-of-redis) to streams of Redis for other systems. Each of the eight streams keeps about this many. By default none are written.',
+    ),
     redis_timeout: duration(1)
       .prefault('500ms')
       .describe('The timeout of a Redis command; a slower Redis counts as unreachable.'),

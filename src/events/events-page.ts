@@ -55,6 +55,25 @@ Consumers such as webhooks read the log in partitions: one gateway reads a parti
 within 6 seconds when it dies. The gateway that stores an event delivers it at once; the others look once a second for
 what it leaves.
 
+### Streams of Redis
+
+With \`storage.redis_event_streams\`, a log aggregator or another system reads the events from Redis: eight streams,
+\`<prefix>:events:0\` to \`:7\`, with the fields \`id\`, \`type\` and \`event\` (JSON). All events of a subject are in one stream,
+in their order. Readers use consumer groups, of which Redis keeps the places; \`XAUTOCLAIM\` takes over what a dead reader
+had taken:
+
+\`\`\`text
+XGROUP CREATE weir:events:0 siem 0 MKSTREAM
+XREADGROUP GROUP siem reader-1 COUNT 100 BLOCK 5000 STREAMS weir:events:0 >
+XAUTOCLAIM weir:events:0 siem reader-1 60000 0
+XACK weir:events:0 siem 1204-0
+\`\`\`
+
+Streams are trimmed to about the configured length. If Redis loses its data, the events that the log still has are appended
+again, with the same ids; create the groups again.
+
+### How long
+
 The log keeps events for \`storage.retention.events\` (7 days) and at most a million. Events that a consumer has not received
 are kept four times as long, and the log reports that the consumer is behind.
 [Decision 0072](decisions/0072-event-log.md) says why.

@@ -20,7 +20,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-interface Arrival {
+interface ReceivedEvent {
   readonly endpoint: string;
   readonly id: string;
   readonly type: string;
@@ -30,7 +30,7 @@ interface Arrival {
 
 /** Endpoints that keep what arrives; one request of forty fails, as receivers do. */
 async function startReceiver() {
-  const arrivals: Arrival[] = [];
+  const arrivals: ReceivedEvent[] = [];
   let requests = 0;
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
