@@ -28,6 +28,7 @@ const SUMS = {
     saved_pico: 0,
     saved_ms: 0,
     prompt_saved_pico: 0,
+    output_cost_pico: 0,
     errors: 0,
     rejected: 0,
   },

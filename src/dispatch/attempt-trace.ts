@@ -33,6 +33,8 @@ export interface AttemptTrace {
   cost?: string | undefined;
   /** Millionths of a millionth of a US dollar, set by settlement; null where no price is known. */
   costPico?: number | null;
+  /** The part of `costPico` that output tokens have. */
+  outputCostPico?: number;
   /**
    * What the provider's prompt cache saved, in the same unit, set by settlement: negative where writing to it cost more;
    * absent where it was not used.

@@ -48,6 +48,7 @@ function recordsOf(events: readonly UsageEvent[]): UsageRecords {
               saved_pico: 0n,
               saved_ms: 0n,
               prompt_saved_pico: 0n,
+              output_cost_pico: 0n,
               errors: 0n,
               rejected: 0n,
             },

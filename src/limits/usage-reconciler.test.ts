@@ -39,6 +39,7 @@ function setUp(
       saved_pico: 0n,
       saved_ms: 0n,
       prompt_saved_pico: 0n,
+      output_cost_pico: 0n,
       errors: 0n,
       rejected: 0n,
     },

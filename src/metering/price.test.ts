@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { costOf } from './cost.ts';
-import { costPico, dollarsOfPico, nanoOfPico, promptCacheSavingPico } from './price.ts';
+import { costPico, dollarsOfPico, nanoOfPico, outputCostPico, promptCacheSavingPico } from './price.ts';
 
 const price = (input: string, output: string) => ({ input: { base: input }, output: { base: output } });
 const usage = (inputTokens: number, outputTokens: number) => ({ inputTokens, outputTokens, raw: {} });
@@ -31,6 +31,17 @@ describe('cost', () => {
         );
       }),
     );
+  });
+
+  test('is that of input and time, and that of output', () => {
+    const of = { ...price('3', '15'), cachedInput: { base: '0.3' }, time: { perHour: '3.6', share: 1 } };
+    const used = { inputTokens: 1_000, cachedInputTokens: 400, outputTokens: 20, raw: {} };
+    const cost = costPico(of, used, 1_000) ?? 0;
+    expect(outputCostPico(of, used, cost, 1_000)).toBe(20 * 15_000_000);
+    expect(cost - 20 * 15_000_000).toBe(600 * 3_000_000 + 400 * 300_000 + 1_000_000_000);
+    expect(outputCostPico(of, usage(5, 0), 1, 0)).toBe(0);
+    // Only what is priced costs.
+    expect(outputCostPico({ output: { base: '2' } }, usage(0, 10), 20_000_000, 0)).toBe(20_000_000);
   });
 
   test('by the hour depends on the duration and the number of requests that share it', () => {

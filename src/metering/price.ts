@@ -25,6 +25,18 @@ export function costPico(price: ModelPrice, usage: Usage, durationMs = 0): numbe
 }
 
 /**
+ * The part of a cost that output tokens have, reasoning included; input and time cost the rest.
+ *
+ * @param cost of the usage, by `costPico`
+ * @returns 10^-12 US dollars
+ */
+export function outputCostPico(price: ModelPrice, usage: Usage, cost: number, durationMs: number): number {
+  if (!usage.outputTokens) return 0;
+  const { outputTokens: _, ...input } = usage;
+  return cost - (costPico(price, input, durationMs) ?? cost);
+}
+
+/**
  * What a provider's prompt cache saved: the cost of the same input without it, less the cost as it was.
  *
  * @returns 10^-12 US dollars, negative where writing cost more than reading saved; 0 when a price is unknown

@@ -71,6 +71,7 @@ export function usageEventOf(
     cacheWriteTokens: usage?.cacheWriteTokens ?? 0,
     reasoningTokens: usage?.reasoningTokens ?? 0,
     costPico: trace.costPico ?? null,
+    ...(trace.outputCostPico ? { outputCostPico: trace.outputCostPico } : {}),
     estimated: trace.estimated ?? false,
     durationMs: facts.durationMs,
     ...(trace.promptSavedPico === undefined ? {} : { promptSavedPico: trace.promptSavedPico }),

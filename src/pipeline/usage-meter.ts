@@ -4,7 +4,13 @@ import { estimateTokensOf } from '../core/token-estimate.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { AttemptRecords } from '../dispatch/options.ts';
-import { costPico, dollarsOfPico, nanoOfPico, promptCacheSavingPico } from '../metering/price.ts';
+import {
+  costPico,
+  dollarsOfPico,
+  nanoOfPico,
+  outputCostPico,
+  promptCacheSavingPico,
+} from '../metering/price.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
 import type { PriceContext } from '../metering/prices.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
@@ -123,7 +129,9 @@ export class UsageMeter implements UsageSettlement {
       if (usage) {
         tokens += (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0);
         const price = this.options.priceOf(trace, context);
-        cost = price && costPico(price, usage, (trace.endedAt ?? trace.startedAt) - trace.startedAt);
+        const durationMs = (trace.endedAt ?? trace.startedAt) - trace.startedAt;
+        cost = price && costPico(price, usage, durationMs);
+        if (price && cost) trace.outputCostPico = outputCostPico(price, usage, cost, durationMs);
         if (cost !== undefined) nanoUsd += nanoOfPico(cost);
         if (usage.cachedInputTokens || usage.cacheWriteTokens)
           this.#promptCache(request, trace, usage, price);
@@ -271,6 +279,7 @@ function sharedEvent(event: UsageEvent, share: Share): UsageEvent {
     cacheWriteTokens: partOf(event.cacheWriteTokens, share),
     reasoningTokens: partOf(event.reasoningTokens, share),
     costPico: event.costPico === null ? null : partOf(event.costPico, share),
+    ...(event.outputCostPico === undefined ? {} : { outputCostPico: partOf(event.outputCostPico, share) }),
     ...(event.promptSavedPico === undefined
       ? {}
       : { promptSavedPico: signedPart(event.promptSavedPico, share) }),

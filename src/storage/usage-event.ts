@@ -26,6 +26,8 @@ export interface UsageEvent {
   readonly reasoningTokens: number;
   /** Null where no price is known. */
   readonly costPico: number | null;
+  /** The part of it that output tokens have; absent where it is 0, and in events of earlier versions. */
+  readonly outputCostPico?: number | undefined;
   /** True when Weir counted the tokens because the upstream did not report them. */
   readonly estimated: boolean;
   readonly durationMs: number;
@@ -90,15 +92,24 @@ export function lineOf(event: UsageEvent): string {
 }
 
 /** The optional fields. */
-function moreOf({ saved, promptSavedPico, request }: UsageEvent): readonly (string | number | null)[] {
-  if (!saved && promptSavedPico === undefined && !request) return NOTHING;
+function moreOf({
+  saved,
+  promptSavedPico,
+  request,
+  outputCostPico,
+}: UsageEvent): readonly (string | number | null)[] {
+  if (!saved && promptSavedPico === undefined && !request && outputCostPico === undefined) return NOTHING;
   const ofCaches = [saved?.costPico ?? null, saved?.ms ?? null, promptSavedPico ?? null];
-  if (!request) return ofCaches;
+  if (!request) return outputCostPico === undefined ? ofCaches : [...ofCaches, ...NO_REQUEST, outputCostPico];
   const { durationMs, firstEventMs, error, traceId, count } = request;
-  return [...ofCaches, durationMs, firstEventMs, error, traceId, count];
+  const facts = [...ofCaches, durationMs, firstEventMs, error, traceId, count];
+  if (outputCostPico !== undefined) facts.push(outputCostPico);
+  return facts;
 }
 
 const NOTHING: readonly never[] = [];
+/** The facts of a request, where an attempt does not count for it. */
+const NO_REQUEST = [null, null, null, null, null] as const;
 
 /** @returns undefined for a line that is incomplete or not an event */
 export function eventOf(line: string): UsageEvent | undefined {
@@ -119,6 +130,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
   const { 18: reasoningTokens, 19: costPico, 20: estimated, 21: durationMs, 22: firstEventMs } = fields;
   const { 23: savedPico = null, 24: savedMs = null, 25: promptSavedPico = null } = fields;
   const { 26: requestMs, 27: requestFirstMs, 28: error, 29: traceId, 30: count } = fields;
+  const { 31: outputCostPico = null } = fields;
   if (
     !isText(id) ||
     !isText(tenant) ||
@@ -145,12 +157,13 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     !(firstEventMs === null || isCount(firstEventMs)) ||
     !(savedPico === null || isCount(savedPico)) ||
     !(savedMs === null || isCount(savedMs)) ||
-    !(promptSavedPico === null || isCount(promptSavedPico))
+    !(promptSavedPico === null || isCount(promptSavedPico)) ||
+    !(outputCostPico === null || isCount(outputCostPico))
   ) {
     return undefined;
   }
   let request: RequestFacts | undefined;
-  if (requestMs !== undefined) {
+  if (requestMs !== undefined && requestMs !== null) {
     if (
       !isCount(requestMs) ||
       !(requestFirstMs === null || isCount(requestFirstMs)) ||
@@ -187,6 +200,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     estimated,
     durationMs,
     firstEventMs,
+    ...(outputCostPico === null ? {} : { outputCostPico }),
     ...(promptSavedPico === null ? {} : { promptSavedPico }),
     ...(savedMs === null ? {} : { saved: { costPico: savedPico ?? 0, ms: savedMs } }),
     ...(request ? { request } : {}),

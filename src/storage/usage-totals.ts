@@ -24,6 +24,7 @@ export const USAGE_SUMS = [
   'saved_pico',
   'saved_ms',
   'prompt_saved_pico',
+  'output_cost_pico',
   'errors',
   'rejected',
 ] as const;
@@ -53,6 +54,8 @@ class Sums implements UsageSums {
   saved_ms = 0;
   /** What prompt caches of providers saved, less what writing to them cost. */
   prompt_saved_pico = 0;
+  /** The part of `cost_pico` that output tokens have. */
+  output_cost_pico = 0;
   /** Requests that ended with an error, rejected ones included. */
   errors = 0;
   /** Requests that reached no target. They are in no sum but this one and `errors`. */
@@ -82,6 +85,7 @@ class Sums implements UsageSums {
       this.saved_ms += event.saved.ms;
     }
     this.prompt_saved_pico += event.promptSavedPico ?? 0;
+    this.output_cost_pico += event.outputCostPico ?? 0;
   }
 }
 

@@ -90,6 +90,8 @@ describe('usage', () => {
         cache_write_tokens: 0,
         reasoning_tokens: 0,
         cost: '0.000046',
+        input_cost: '0.000006',
+        output_cost: '0.00004',
         unpriced_attempts: 1,
         estimated_attempts: 0,
       },
@@ -188,7 +190,7 @@ describe('usage', () => {
     };
     const query = 'format=csv&group_by=key&interval=day&from=2026-01-01&to=2026-02-01';
     const sums =
-      'requests,attempts,failures,input_tokens,output_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,cost,unpriced_attempts,estimated_attempts';
+      'requests,attempts,failures,input_tokens,output_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,cost,input_cost,output_cost,unpriced_attempts,estimated_attempts';
     expect(await table(`/tenants/empty/usage?${query}`)).toEqual([`start,period,key,key_name,${sums}`, '']);
     expect((await table(`/usage?${query}`))[0]).toBe(`start,period,tenant,key,key_name,${sums}`);
   });

@@ -36,6 +36,8 @@ const eventRow = z
     cache_write_tokens: z.number().int(),
     reasoning_tokens: z.number().int(),
     cost: z.string().nullable().describe('US dollars, as an exact decimal; null without a known price.'),
+    input_cost: z.string().nullable().describe('The part of it that is not of output tokens.'),
+    output_cost: z.string().nullable().describe('The part of output tokens, reasoning included.'),
     estimated: z.boolean(),
     duration_ms: z.number().int(),
     first_event_ms: z.number().int().nullable(),
@@ -62,7 +64,7 @@ function renderEvent(event: UsageEvent): z.output<typeof eventRow> {
     cached_tokens: event.cachedTokens,
     cache_write_tokens: event.cacheWriteTokens,
     reasoning_tokens: event.reasoningTokens,
-    cost: event.costPico === null ? null : dollarsOfPico(BigInt(event.costPico)),
+    ...costsOf(event),
     estimated: event.estimated,
     duration_ms: event.durationMs,
     first_event_ms: event.firstEventMs,
@@ -117,4 +119,15 @@ export function usageEventRoutes({ usage, clock }: AdminServices): RegisteredRou
       },
     }),
   ];
+}
+
+/** Amounts in US dollars; null without a known price. */
+function costsOf({ costPico, outputCostPico = 0 }: UsageEvent) {
+  const dollars = (pico: number) => (costPico === null ? null : dollarsOfPico(BigInt(pico)));
+  const cost = costPico ?? 0;
+  return {
+    cost: dollars(cost),
+    input_cost: dollars(cost - outputCostPico),
+    output_cost: dollars(outputCostPico),
+  };
 }

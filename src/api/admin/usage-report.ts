@@ -59,6 +59,10 @@ const usageRow = z.object({
   cache_write_tokens: z.number().int().describe('Included in the input tokens.'),
   reasoning_tokens: z.number().int().describe('Included in the output tokens.'),
   cost: z.string().describe('US dollars, as an exact decimal.'),
+  input_cost: z
+    .string()
+    .describe('The part of it that is not of output tokens; all of it for usage before this was stored.'),
+  output_cost: z.string().describe('The part of output tokens, reasoning included.'),
   unpriced_attempts: z
     .number()
     .int()
@@ -233,6 +237,8 @@ export class UsageReports {
       cache_write_tokens: count(sums.cache_write_tokens),
       reasoning_tokens: count(sums.reasoning_tokens),
       cost: dollarsOfPico(sums.cost_pico),
+      input_cost: dollarsOfPico(sums.cost_pico - sums.output_cost_pico),
+      output_cost: dollarsOfPico(sums.output_cost_pico),
       unpriced_attempts: count(sums.unpriced),
       estimated_attempts: count(sums.estimated),
       ...(sums.cache_hits === 0n && sums.saved_pico === 0n ? {} : { cache: cacheOf(sums) }),

@@ -38,6 +38,7 @@ const anyEvent: fc.Arbitrary<UsageEvent> = fc.record({
   estimated: fc.boolean(),
   durationMs: count,
   firstEventMs: fc.option(count),
+  outputCostPico: fc.option(fc.integer({ min: 1, max: 1_000_000_000 }), { nil: undefined }),
   promptSavedPico: fc.option(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), { nil: undefined }),
 });
 const requestFacts = fc.record({

@@ -216,6 +216,7 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     saved_pico: of('saved_pico'),
     saved_ms: of('saved_ms'),
     prompt_saved_pico: of('prompt_saved_pico'),
+    output_cost_pico: of('output_cost_pico'),
     errors: of('errors'),
     rejected: of('rejected'),
   };

@@ -260,4 +260,14 @@ export const TENANT_MIGRATIONS: Migrations = {
   '0012_batch_index': { up: addBatchIndex },
   '0013_request_log': { up: addRequestLog },
   '0014_prompts': { up: addPrompts },
+  '0016_output_cost': {
+    up: async (db: Kysely<unknown>) => {
+      for (const table of ['usage_rollups', 'usage_tag_rollups']) {
+        await db.schema
+          .alterTable(table)
+          .addColumn('output_cost_pico', 'bigint', (column) => column.notNull().defaultTo(0))
+          .execute();
+      }
+    },
+  },
 };
