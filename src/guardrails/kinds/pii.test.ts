@@ -112,6 +112,20 @@ describe('personal data that is hidden', () => {
     ['fullwidth letters', 'anna.schmidt＠example.com'],
     ['digits of another script', '٤١١١ ١١١١ ١١١١ ١١١١'],
     ['other dashes', '4111–1111–1111–1111'],
+    ['digits in circles', '④①①① ①①①① ①①①① ①①①①'],
+    ['superscripts', '⁴¹¹¹ ¹¹¹¹ ¹¹¹¹ ¹¹¹¹'],
+    ['keycaps', '4\ufe0f\u20e3111 1111 1111 1111'],
+    ['digits of Tamil', '௪௧௧௧ ௧௧௧௧ ௧௧௧௧ ௧௧௧௧'],
+    ['variation selectors', 'anna.schm\ufe0eidt@example.com'],
+    ['joiners of graphemes', 'anna.schmidt@exa\u034fmple.com'],
+    ['tags', `anna.schmidt@exam\udb40\udc41ple.com`],
+    ['a small at', 'anna.schmidt﹫example.com'],
+    ['other dots', 'anna.schmidt@example｡com'],
+    ['an escape of URLs', 'anna.schmidt%40example.com'],
+    ['an entity', 'anna.schmidt&#64;example.com'],
+    ['a hexadecimal entity', 'anna.schmidt&#x40;example.com'],
+    ['a named entity', 'anna.schmidt&commat;example.com'],
+    ['an escape of programs', 'anna.schmidt\\u0040example.com'],
   ])('by %s is found', async (_, text) => {
     expect(await redacted(`a ${text} b`)).toMatch(/^a \[(?:EMAIL|CC)\] b$/);
   });

@@ -7,10 +7,15 @@ const DOMAIN =
   /(?:[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}-]{0,61}[\p{L}\p{N}\p{M}])?\.){1,8}(?:xn--[a-z0-9-]{2,59}|[\p{L}\p{M}]{2,24})(?![\p{L}\p{N}_-])/uy;
 /** Of a file name, not of a mail server: `icon@2x.png`. */
 const FILE_EXTENSIONS = new Set(
-  'png jpg jpeg gif svg webp ico bmp pdf js mjs cjs ts tsx jsx css scss json html htm xml yaml yml md txt csv log lock map zip gz tar exe dll class java php rb'.split(
+  'png jpg jpeg gif svg webp ico bmp pdf js mjs cjs ts tsx jsx css scss json html htm xml yaml yml md txt csv log lock map zip gz tar exe dll class java php rb docx xlsx pptx doc xls ppt odt ods odp rtf epub jsonl parquet mp3 mp4 wav mov avi mkv heic avif tiff'.split(
     ' ',
   ),
 );
+/** Whether a word is the extension of a file, and no top-level domain of a mail server. */
+export function isFileExtension(word: string): boolean {
+  return FILE_EXTENSIONS.has(word.toLowerCase());
+}
+
 /** Of addresses that are written with spaces or words, where a domain alone says little. */
 const COMMON_TLD =
   'com|org|net|edu|gov|io|co|info|biz|de|fr|es|it|nl|uk|eu|ch|at|be|pl|se|br|in|jp|au|ca|us|ru|dev|app|ai';
