@@ -36,4 +36,11 @@ export class CompleteResult {
     const codec: ChatCodec = { decode: () => edited, render };
     return new CompleteResult(render(edited), usage, finish?.raw ?? finish?.unified, codec);
   }
+
+  /** The same response with another text for the client. @param chat its canonical form */
+  withText(text: string, chat: ChatResult): CompleteResult {
+    if (!this.codec) throw new TypeError('only the result of a chat can be edited');
+    const { render } = this.codec;
+    return new CompleteResult(text, this.usage, this.finishReason, { decode: () => chat, render });
+  }
 }

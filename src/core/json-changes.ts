@@ -22,7 +22,7 @@ class ChangeWriter {
     const open = this.text.charAt(this.#at);
     if (open === '[' && Array.isArray(before) && Array.isArray(after) && before.length === after.length) {
       this.#list(before, after);
-    } else if (open === '{' && isObject(before) && isObject(after)) {
+    } else if (open === '{' && isObject(before) && isObject(after) && hasSameKeys(before, after)) {
       this.#object(before, after);
     } else this.#replace(after);
   }
@@ -121,9 +121,18 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** An object with other keys is written again. */
+function hasSameKeys(
+  one: Readonly<Record<string, unknown>>,
+  other: Readonly<Record<string, unknown>>,
+): boolean {
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => Object.hasOwn(other, key));
+}
+
 /**
  * Writes a changed value in the form of its original text: numbers above 2^53, the spelling of numbers, spaces and the order
- * of keys stay. Keys are not added or removed. A key that occurs more than once has the new value everywhere.
+ * of keys stay. An object whose keys change is written again. A key that occurs more than once has the new value everywhere.
  * @param text valid JSON
  * @param before the value of the text
  * @param after the same value with other strings and numbers in it; parts that are identical are copied

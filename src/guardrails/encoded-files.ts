@@ -1,3 +1,5 @@
+import { hasAddress } from './response-texts.ts';
+
 /** Members that may hold a file: as base64, or as a `data:` URL. */
 export const ENCODED_MEMBERS: ReadonlySet<string> = new Set([
   ...['data', 'file_data', 'url', 'image_url', 'file_url'],
@@ -18,13 +20,15 @@ export function mapEncoded(owner: object, value: string, map: (text: string) => 
   if ('type' in owner && owner.type === 'text') return value === '' ? value : map(value);
   const url = DATA_URL.exec(value);
   if (url) {
-    const [head, type = '', parameters = ''] = url;
+    const [whole, type = '', parameters = ''] = url;
     const isBase64 = /;base64$/i.test(parameters);
-    const content = value.slice(head.length);
+    const content = value.slice(whole.length);
+    // Parameters such as the name of the file.
+    const head = hasAddress(parameters) ? whole.replace(parameters, map(parameters)) : whole;
     const text = isBase64 ? decodedText(content, type) : percentDecoded(content, type);
-    if (text === undefined) return value;
+    if (text === undefined) return head === whole ? value : head + content;
     const mapped = map(text);
-    if (mapped === text) return value;
+    if (mapped === text) return head === whole ? value : head + content;
     return head + (isBase64 ? Buffer.from(mapped).toString('base64') : encodeURIComponent(mapped));
   }
   if (value.includes(':')) return value;

@@ -16,6 +16,8 @@ export interface CheckedText {
   /** `tool_call` and `tool_result` are more exact than `input` and `output`, which include them. */
   readonly direction: GuardrailDirection;
   readonly role: TextRole;
+  /** It goes to the provider, and is no text for the model: a setting, a stop sequence, an address of a file. */
+  readonly isSetting?: boolean;
 }
 
 /** The result of a check. */
@@ -95,6 +97,8 @@ export interface CheckContext {
 /** A kind that computes its verdicts. Runs in linear time: a millisecond at most between two calls of `pause`. */
 export interface TextChecker {
   readonly mode: 'sync';
+  /** Reads settings of requests, too: what must not leave may be anywhere. */
+  readonly readsSettings?: true;
   /** `generation`: reads requests that a model continues, and no texts to embed, rank or classify. All when absent. */
   readonly scope?: 'generation';
   /** Checks one text of a request or a complete response. Returns a promise for long texts only. */
@@ -194,7 +198,8 @@ export class Guardrail {
   }
 
   /** Whether it reads a text. The response of a pseudonymised request is always read, to restore the values. */
-  reads({ stage, direction }: Pick<CheckedText, 'stage' | 'direction'>): boolean {
+  reads({ stage, direction, isSetting }: Pick<CheckedText, 'stage' | 'direction' | 'isSetting'>): boolean {
+    if (isSetting && !(this.checker.mode === 'sync' && this.checker.readsSettings)) return false;
     if (stage === 'output' && this.action === 'pseudonymise') return true;
     return this.#on.has(stage) || this.#on.has(direction);
   }

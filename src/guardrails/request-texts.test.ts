@@ -1,8 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { mapRequestTexts, requestTexts } from './request-texts.ts';
 
+/** Of the texts for the model. */
 const kindsOf = (body: Readonly<Record<string, unknown>>) =>
-  Object.fromEntries(requestTexts(body).map(({ text, kind }) => [text, kind]));
+  Object.fromEntries(
+    requestTexts(body)
+      .filter(({ isSetting }) => !isSetting)
+      .map(({ text, kind }) => [text, kind]),
+  );
 
 describe('the texts of a request', () => {
   test('of chat completions', () => {

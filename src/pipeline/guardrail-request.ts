@@ -5,12 +5,7 @@ import { writeChanges } from '../core/json-changes.ts';
 import { editMembers, repeatedMembers } from '../core/json-edit.ts';
 import { once } from '../core/once.ts';
 import type { CheckedText, Guardrail, RequestShape } from '../guardrails/guardrail.ts';
-import {
-  mapRequestTexts,
-  type RequestText,
-  requestTexts,
-  TEXT_MEMBERS,
-} from '../guardrails/request-texts.ts';
+import { mapRequestTexts, type RequestText, readMembers, requestTexts } from '../guardrails/request-texts.ts';
 import type { Cancellable } from './guardrail-check.ts';
 import {
   passBatch,
@@ -94,7 +89,7 @@ function checkShape(
 
 function shapeOf({ body, text }: InferenceCall, texts: readonly RequestText[], model: string): RequestShape {
   let characters = 0;
-  for (const one of texts) characters += one.text.length;
+  for (const one of texts) if (!one.isSetting) characters += one.text.length;
   const count = (value: unknown) => (Array.isArray(value) ? value.length : 0);
   return {
     ...{ model, characters },
@@ -164,8 +159,14 @@ function mayBlock({ action, policy }: RemoteGuardrail['guardrail']): boolean {
   return action === 'block' || policy.fail === 'closed';
 }
 
-function checkedOf({ text, kind, role, key }: RequestText): CheckedText & { readonly key: string } {
-  return { text, direction: kind, stage: 'input', role, key };
+function checkedOf({
+  text,
+  kind,
+  role,
+  key,
+  isSetting,
+}: RequestText): CheckedText & { readonly key: string } {
+  return { text, direction: kind, stage: 'input', role, key, isSetting };
 }
 
 function batchOf(before: readonly RequestText[], texts: readonly string[]): readonly CheckedText[] {
@@ -198,7 +199,7 @@ function withoutRepeated(
 ): InferenceCall {
   if (!lists.flat().some(({ guardrail }) => guardrail.changesTexts || guardrail.action === 'block'))
     return call;
-  const repeated = repeatedMembers(call.text, TEXT_MEMBERS);
+  const repeated = repeatedMembers(call.text, readMembers(call.body));
   if (repeated.length === 0) return call;
   const edits = Object.fromEntries(repeated.map((member) => [member, JSON.stringify(call.body[member])]));
   return { ...call, text: editMembers(call.text, edits) };

@@ -2,7 +2,16 @@ import type { ChatEvent, StreamedPart } from '../core/chat/result.ts';
 import type { Frame, FrameSink, StreamEnd, StreamTransform } from '../core/stream/frame.ts';
 import { checkStream } from '../guardrails/check-text.ts';
 import type { CheckedText, Guardrail, TextStream, TextVerdict } from '../guardrails/guardrail.ts';
+import { isJsonText } from '../guardrails/json-text.ts';
+import {
+  functionName,
+  isFunctionName,
+  mapCitation,
+  mapResponseTexts,
+  type ResponseText,
+} from '../guardrails/response-texts.ts';
 import type { TextGuardrail } from './guardrail-check.ts';
+import { checkedFrame } from './guardrail-frame.ts';
 import type { GuardrailRun } from './guardrail-run.ts';
 
 /** The open part of one choice. */
@@ -18,17 +27,21 @@ const FRAGMENT = /\S*[\d@]|\S{16,}|-----/;
 /** Applies guardrails that compute to the texts of a stream: visible text, reasoning, refusals, and arguments of calls. */
 export class GuardrailStream implements StreamTransform {
   readonly #open = new Map<number, OpenText>();
+  /** Whether bytes that are sent on may have to be changed, or end the stream. */
+  readonly #changes: boolean;
   #isBlocked = false;
 
   constructor(
     private readonly guardrails: readonly TextGuardrail[],
     private readonly run: GuardrailRun,
-  ) {}
+  ) {
+    this.#changes = guardrails.some(({ guardrail }) => changes(guardrail));
+  }
 
   frame(frame: Frame, out: FrameSink): void {
     if (this.#isBlocked) return;
     if (frame.events.length === 0) {
-      out.write(frame);
+      this.#writeSame(frame, out);
       return;
     }
     const events: ChatEvent[] = [];
@@ -42,8 +55,15 @@ export class GuardrailStream implements StreamTransform {
       out.finish({ unified: 'content-filter', raw: 'content_filter' });
       return;
     }
-    if (isSame) out.write(frame);
+    if (isSame) this.#writeSame(frame, out);
     else if (events.length > 0) out.insert(...events);
+  }
+
+  /** Writes a frame whose events stay; what its bytes say in addition is checked. */
+  #writeSame(frame: Frame, out: FrameSink): void {
+    const checked = this.#changes ? checkedFrame(frame, (text) => this.#whole(text)) : frame;
+    if (this.#isBlocked) out.finish({ unified: 'content-filter', raw: 'content_filter' });
+    else if (checked) out.write(checked);
   }
 
   /** A stream that ends within a part has failed: the words that were held back are sent, without fragments of findings. */
@@ -62,18 +82,23 @@ export class GuardrailStream implements StreamTransform {
   #filter(event: ChatEvent): readonly ChatEvent[] {
     switch (event.type) {
       case 'part-start': {
-        const text = checkedPart(event.part);
+        const part = this.#checkedStart(event.part);
+        const text = checkedPart(part);
         if (text) {
-          const isJson = event.part.type === 'tool-call' && event.part.kind !== 'custom';
+          const isJson = part.type === 'whole' || (part.type === 'tool-call' && part.kind !== 'custom');
           this.#open.set(event.choice, { streams: this.#streams(text, isJson), isChanged: false });
         }
-        return [event];
+        return part === event.part ? [event] : [{ ...event, part }];
+      }
+      case 'citation': {
+        const citation = mapCitation(event.citation, (text) => this.#whole(text));
+        return citation === event.citation ? [event] : [{ ...event, citation }];
       }
       case 'delta': {
         const open = this.#open.get(event.choice);
         if (!open || open.streams.length === 0) return [event];
         const text = this.#pass(open, 0, event.text);
-        if (text === event.text) return [event];
+        if (text === event.text) return [namesOtherTokens(event) ? withoutLogprobs(event) : event];
         // Log probabilities name the tokens that were there.
         return text === '' ? [] : [{ type: 'delta', choice: event.choice, text }];
       }
@@ -90,6 +115,40 @@ export class GuardrailStream implements StreamTransform {
       default:
         return [event];
     }
+  }
+
+  /** Checks what the opening of a part says: the name of a function, and parts that come whole. */
+  #checkedStart(part: StreamedPart): StreamedPart {
+    if (part.type === 'tool-call' && !isFunctionName(part.name)) {
+      const name = this.#whole({ text: part.name, direction: 'tool_call' });
+      return name === part.name ? part : { ...part, name: functionName(name) };
+    }
+    if (part.type !== 'whole' || part.part.type !== 'unknown') return part;
+    const value = mapResponseTexts(part.part.value, NOTHING_COVERED, (text) => this.#whole(text));
+    return value === part.part.value ? part : { ...part, part: { ...part.part, value: Object(value) } };
+  }
+
+  /** Passes a whole text through the guardrails. @returns the text in its place */
+  #whole({ text, direction }: ResponseText): string {
+    let current = text;
+    for (const { guardrail, checker } of this.guardrails) {
+      const kind = { stage: 'output', direction, role: 'assistant' } as const;
+      if (this.#isBlocked || !guardrail.reads(kind)) continue;
+      try {
+        const isJson = direction !== 'output' && isJsonText(current);
+        const stream = checkStream(checker, kind, this.run.context, isJson);
+        if (!stream) continue;
+        const verdicts = [stream.push(current), stream.end()];
+        for (const verdict of verdicts) {
+          if (verdict.counts.size === 0) continue;
+          if (this.run.record(guardrail, 'output', verdict)) this.#isBlocked = true;
+        }
+        if (guardrail.changesTexts) current = verdicts.map((verdict) => verdict.text).join('');
+      } catch (error) {
+        if (this.run.failed(guardrail, 'output', error)) this.#isBlocked = true;
+      }
+    }
+    return current;
   }
 
   #streams(text: Omit<CheckedText, 'text'>, isJson: boolean): OpenText['streams'] {
@@ -146,6 +205,19 @@ export class GuardrailStream implements StreamTransform {
   }
 }
 
+const NOTHING_COVERED: ReadonlySet<string> = new Set<string>();
+
+type DeltaEvent = Extract<ChatEvent, { type: 'delta' }>;
+
+/** Whether log probabilities name tokens of a text that is not that of their event. */
+function namesOtherTokens({ text, logprobs }: DeltaEvent): boolean {
+  return logprobs !== undefined && logprobs.map(({ token }) => token).join('') !== text;
+}
+
+function withoutLogprobs({ logprobs: _, ...event }: DeltaEvent): DeltaEvent {
+  return event;
+}
+
 /** Whether the text of its verdict goes to the client: blocking holds text back, too. */
 function changes(guardrail: Guardrail): boolean {
   return guardrail.changesTexts || guardrail.action === 'block';
@@ -156,6 +228,9 @@ function checkedPart(part: StreamedPart): Omit<CheckedText, 'text'> | undefined 
   switch (part.type) {
     case 'tool-call':
       return { stage, direction: 'tool_call', role: 'assistant' };
+    case 'whole':
+      // The input of a tool that the provider runs.
+      return isCall(part) ? { stage, direction: 'tool_call', role: 'assistant' } : undefined;
     case 'text':
     case 'reasoning':
     case 'refusal':
@@ -163,4 +238,8 @@ function checkedPart(part: StreamedPart): Omit<CheckedText, 'text'> | undefined 
     default:
       return undefined;
   }
+}
+
+function isCall({ part }: Extract<StreamedPart, { type: 'whole' }>): boolean {
+  return part.type === 'unknown' && /tool_use$/.test(String(part.value.type));
 }

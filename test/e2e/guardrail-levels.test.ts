@@ -98,7 +98,7 @@ describe('guardrails of gateway, tenant and key', () => {
             rules: { patterns: [{ name: 'p', pattern: '((x{1,99}){1,99}){1,99}' }] },
           },
         ],
-        'cannot be used',
+        'guardrails[0].rules.patterns[0].pattern',
       ],
     ];
     for (const [guardrails, message] of wrong) {

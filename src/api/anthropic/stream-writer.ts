@@ -103,7 +103,7 @@ export class MessageEventWriter implements ChatEventWriter {
     this.#isSigned = false;
     if (part.type === 'whole' && part.part.type === 'text') this.#textSignature = part.part.signature;
     const kind =
-      part.type === 'tool-call'
+      part.type === 'tool-call' || String(block.type).endsWith('tool_use')
         ? '"input_json_delta","partial_json"'
         : part.type === 'reasoning'
           ? '"thinking_delta","thinking"'

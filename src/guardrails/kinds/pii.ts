@@ -35,6 +35,7 @@ const PIECE = 65_536;
 /** Personal data and secrets, in requests and responses. */
 export class PiiChecker implements TextChecker {
   readonly mode = 'sync';
+  readonly readsSettings = true;
   readonly #finder: SensitiveFinder;
   readonly #redactor: Redactor;
   readonly #usesPseudonyms: boolean;
