@@ -38,10 +38,22 @@ export class UncleanFinder implements SpanFinder {
   holdFrom(text: string): number {
     const from = text.length - 1;
     if (!this.#hasMarkup) return Math.max(0, from);
+    const comment = openComment(text);
+    if (comment !== undefined) return comment;
     const open = text.lastIndexOf('<');
     if (open < 0 || text.length - open > 2_050) return Math.max(0, from);
-    const comment = text.lastIndexOf('<!--');
-    if (comment >= 0 && text.length - comment < 2_010 && !text.slice(comment).includes('-->')) return comment;
     return text.indexOf('>', open) < 0 ? open : Math.max(0, from);
   }
+}
+
+/** @returns where the first comment begins whose end may follow; undefined for none */
+function openComment(text: string): number | undefined {
+  let at = text.indexOf('<!--');
+  while (at >= 0) {
+    const end = text.indexOf('-->', at + 4);
+    if (end < 0 && text.length - at < 2_010) return at;
+    // A comment that is longer is none, and another one may begin in it.
+    at = text.indexOf('<!--', end < 0 || end - at > 2_004 ? at + 4 : end + 3);
+  }
+  return undefined;
 }
