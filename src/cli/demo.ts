@@ -17,6 +17,7 @@ import { storeUsage } from '../storage/sql/store-usage.ts';
 import { batchOf } from '../storage/usage-batch.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
+import { changeModels, signInTwice } from './demo/history.ts';
 import { DEMO_MODELS, DEMO_PROVIDERS, DEMO_TENANTS, type DemoTenant } from './demo/organisations.ts';
 import { demoTraffic } from './demo/traffic.ts';
 import { BY_OPERATOR } from './operator.ts';
@@ -76,7 +77,6 @@ export async function demo(options: DemoOptions): Promise<number> {
     return await serve({
       ...{ env, cwd: folder, file, output, version },
       onReady: (url) => {
-        output.out(`\n  Console    ${url}/console\n`);
         void sendTraffic(url, secrets, createRandom(`${seed} live`), systemClock, stopped.signal);
       },
     });
@@ -126,6 +126,8 @@ function environmentOf(
 
 function configText(simulatorUrl: string): string {
   return stringify({
+    cache: {},
+    guardrails: [{ id: 'personal-data', kind: 'pii', action: 'redact' }],
     providers: DEMO_PROVIDERS.map((id) => ({
       ...{ id, kind: 'openai-compatible', base_url: simulatorUrl, discover: false },
     })),
@@ -175,6 +177,7 @@ async function generate({ env, file, output, seed, clock }: Generation): Promise
       await setBudgets(stores, tenant, names, hours.flat(), clock.wallTime());
       requests += hours.flat().reduce((sum, event) => sum + event.requests, 0);
     }
+    await changeModels(stores);
     return { password, secrets, requests };
   });
 }
@@ -182,12 +185,13 @@ async function generate({ env, file, output, seed, clock }: Generation): Promise
 type Names = Map<string, { readonly id: string; readonly member: string | null }>;
 
 async function createTenant(
-  { tenants, users, members, keys }: Stores,
+  stores: Stores,
   { id, name, timeZone, people, keys: wanted }: DemoTenant,
   password: string,
 ): Promise<{ readonly names: { readonly keys: Names }; readonly live: readonly LiveKey[] }> {
+  const { tenants, users, members, keys, invitations } = stores;
   const scope = { tenant: id };
-  const document = tenantDocument.parse({ time_zone: timeZone });
+  const document = tenantDocument.parse({ time_zone: timeZone, request_log: { days: 7 } });
   await tenants.create({ id, name, tier: null, document }, BY_OPERATOR);
   const owners: string[] = [];
   for (const person of people) {
@@ -197,6 +201,10 @@ async function createTenant(
     const { role } = person;
     await members.add(scope, { id: user.id, kind: 'user', email, name: person.name, role }, BY_OPERATOR);
   }
+  const [owner] = owners;
+  if (owner !== undefined) await signInTwice(stores, owner, people[0]?.name ?? '');
+  const invited = { email: `new.colleague@${id}.example`, role: 'developer' as const };
+  await invitations.create(scope, invited, BY_OPERATOR);
   const names: Names = new Map();
   const live: LiveKey[] = [];
   for (const { name: keyName, owner, models, tags, state, budgetUse = 0 } of wanted) {
@@ -278,7 +286,7 @@ async function sendTraffic(
     'Where is my order?',
     'Summarise the week.',
     'Which route is faster?',
-    'Write to the patient.',
+    'Write to the patient at jo.miller@example.com.',
   ];
   while (!signal.aborted) {
     const { secret, models, tags } = random.pick(keys);
