@@ -64,7 +64,23 @@ const SHOTS: readonly Shot[] = [
   { name: 'people', path: 'tenants?tab=people', tenant: 'acme' },
   { name: 'policies', path: 'policies?range=7d' },
   { name: 'events', path: 'events', tenant: 'acme' },
-  { name: 'settings', path: 'settings' },
+  {
+    ...{ name: 'events-verified', path: 'events' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('button', { name: 'Verify' }).click();
+      await page.getByText(/verified to entry/).waitFor();
+      await settled();
+    },
+  },
+  { name: 'settings', path: 'settings?source=file' },
+  {
+    ...{ name: 'changes', path: 'settings?tab=changes' },
+    act: async ({ page }) => {
+      await page.locator('summary', { hasText: 'changed model' }).click();
+      await page.getByRole('button', { name: 'Take it back' }).click();
+      await page.getByRole('dialog').getByText('requests in the last 24 hours').waitFor();
+    },
+  },
   { name: 'welcome', path: 'welcome' },
 ];
 

@@ -21,8 +21,8 @@ export async function signInTwice({ sessions }: Stores, user: string, name: stri
 }
 
 /** Adds a model, changes it and removes it, so that the console has changes to show and to take back. */
-export async function changeModels({ control, box, sources }: Stores): Promise<void> {
-  const items = new ConfigItems(control, box, sources);
+export async function changeModels({ control, configBox, sources }: Stores): Promise<void> {
+  const items = new ConfigItems(control, configBox, sources);
   const item = { section: 'models', id: 'assistant-trial' };
   const targets = ['east', 'west'].map((provider) => ({ provider, model: 'simulator-large' }));
   const first = { id: item.id, targets: targets.slice(0, 1), price: { input: '3', output: '15' } };
