@@ -15,6 +15,16 @@ const UNRECORDED: Readonly<Record<string, string>> = {
   'POST /admin/v1/tenants/:tenant/limits/simulate': 'a computation, which stores nothing',
   'POST /admin/v1/guardrails/test': 'a dry run on a text of the caller',
   'POST /admin/v1/tenants/:tenant/guardrails/test': 'a dry run on a text of the caller',
+  'POST /admin/v1/events/trigger': 'a test event, which is stored with its actor',
+  'POST /admin/v1/tenants/:tenant/events/trigger': 'a test event, which is stored with its actor',
+  'POST /admin/v1/webhooks/:webhook/test': 'a test delivery, which the log of deliveries has',
+  'POST /admin/v1/tenants/:tenant/webhooks/:webhook/test': 'a test delivery, which the log of deliveries has',
+  'POST /admin/v1/webhooks/:webhook/redeliver': 'a delivery, which the log of deliveries has',
+  'POST /admin/v1/tenants/:tenant/webhooks/:webhook/redeliver': 'a delivery, which the log of deliveries has',
+  'POST /admin/v1/webhooks/:webhook/deliveries/:delivery/redeliver':
+    'a delivery, which the log of deliveries has',
+  'POST /admin/v1/tenants/:tenant/webhooks/:webhook/deliveries/:delivery/redeliver':
+    'a delivery, which the log of deliveries has',
 };
 const ADMINISTRATION = /^(?:POST|PUT|PATCH|DELETE) \/(?:admin\/|v1\/auth\/|cache\/)/;
 
@@ -158,6 +168,16 @@ const STEPS: readonly Step[] = [
   },
   { route: `PATCH ${TENANT}/prompts/:prompt`, body: () => ({ name: 'Welcome' }) },
   { route: `DELETE ${TENANT}/prompts/:prompt` },
+  ...[TENANT, '/admin/v1'].flatMap((of): Step[] => [
+    {
+      route: `POST ${of}/webhooks`,
+      body: () => ({ url: 'https://hooks.example.com/weir', events: ['budget.*'] }),
+      keep: keep('webhook'),
+    },
+    { route: `PATCH ${of}/webhooks/:webhook`, body: () => ({ events: ['budget.exceeded'] }) },
+    { route: `POST ${of}/webhooks/:webhook/rotate`, body: () => ({}) },
+    { route: `DELETE ${of}/webhooks/:webhook` },
+  ]),
   {
     route: 'POST /admin/v1/billing/prices',
     body: () => ({ valid_from: '2020-01-01', minimum: '1' }),
