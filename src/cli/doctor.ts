@@ -10,6 +10,7 @@ import { checkEngineCommands, checkFileLimit, checkPorts, checkTls } from './doc
 import { checkPlugins } from './doctor/plugins.ts';
 import { checkProviders } from './doctor/providers.ts';
 import { checkRedis, checkStores } from './doctor/stores.ts';
+import { checkWorkers } from './doctor/workers.ts';
 import { EXIT, type Output } from './output.ts';
 
 export interface DoctorOptions {
@@ -37,6 +38,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   if (loaded && config) {
     for (const finding of await checkStores(config, env)) report(finding);
     if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));
+    for (const finding of checkWorkers(config, env.PATH)) report(finding);
     for (const finding of await checkEmbedder(config)) report(finding);
     for (const finding of await checkPorts(config)) report(finding);
     if (config.server.tls !== null) report(await checkTls(config.server.tls));

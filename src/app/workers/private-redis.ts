@@ -17,6 +17,12 @@ export interface PrivateRedisOptions {
 }
 
 const PROGRAMS = ['redis-server', 'valkey-server'] as const;
+
+/** @returns the program that counts limits for workers where no Redis is configured; undefined when none is installed */
+export function redisProgram(searchPath: string | undefined): string | undefined {
+  return PROGRAMS.map((name) => findProgram(name, searchPath)).find((path) => path !== undefined);
+}
+
 const START_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
@@ -40,7 +46,7 @@ export class PrivateRedis {
   /** @throws NoRedisError when neither Redis nor Valkey is installed */
   constructor(private readonly options: PrivateRedisOptions) {
     const { env } = options;
-    const found = PROGRAMS.map((name) => findProgram(name, env.PATH)).find((path) => path !== undefined);
+    const found = redisProgram(env.PATH);
     if (found === undefined) {
       throw new NoRedisError(
         'Workers share limits through Redis, and there is none: "storage.redis_url" is not set, and neither redis-server nor valkey-server is in PATH. Install one (apt-get install redis-server), set REDIS_URL, or start Weir without --workers.',

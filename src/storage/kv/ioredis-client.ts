@@ -73,11 +73,16 @@ function open({ url, ca, timeoutMs, isReplica = false, onError }: RedisSettings)
     const options = { enableOfflineQueue: false, ...common, retryStrategy: reconnectDelay };
     client = scheme.endsWith('+sentinel')
       ? new Redis({ ...options, sentinels: nodes, name, role: isReplica ? 'slave' : 'master' })
-      : new Redis(url, options);
+      : UNIX.test(url)
+        ? new Redis({ ...options, path: url.replace(UNIX, '') })
+        : new Redis(url, options);
   }
   client.on('error', onError);
   return client;
 }
+
+/** A server at a Unix socket. */
+const UNIX = /^redis\+unix:\/\//i;
 
 interface ParsedUrl {
   readonly scheme: string;
