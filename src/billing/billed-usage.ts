@@ -12,6 +12,8 @@ export interface BilledMonth {
   /** Unix milliseconds. */
   readonly start: number;
   readonly end: number;
+  /** Zone of its days, which the tenant may have changed since. */
+  readonly timeZone: string;
   /** Starts of the price periods. */
   readonly starts: readonly number[];
   /** Price lists that were created later do not apply to it. */
@@ -35,6 +37,7 @@ const stored = z.object({
       start: z.number(),
       end: z.number(),
       starts: z.array(z.number()),
+      time_zone: z.string(),
       known_at: z.number(),
       slices: z.array(slice),
     }),
@@ -49,9 +52,10 @@ export async function writeBilled(
   { months, costs }: BilledContent,
 ): Promise<void> {
   const document: z.output<typeof stored> = {
-    months: months.map(({ knownAt, slices, starts, ...month }) => ({
+    months: months.map(({ knownAt, timeZone, slices, starts, ...month }) => ({
       ...month,
       starts: [...starts],
+      time_zone: timeZone,
       known_at: knownAt,
       slices: slices.map((one) => [...storedSlice(one)]),
     })),
@@ -78,8 +82,9 @@ export async function readBilled(control: Kysely<ControlTables>, account: string
     const { months, costs } = parseDocument(stored, document, `the usage of invoice ${invoice}`);
     return {
       costs,
-      months: months.map(({ known_at, slices, ...month }) => ({
+      months: months.map(({ known_at, time_zone, slices, ...month }) => ({
         ...month,
+        timeZone: time_zone,
         knownAt: known_at,
         slices: slices.map(readSlice),
       })),

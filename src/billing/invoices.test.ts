@@ -264,6 +264,48 @@ for (const database of INSTALLATION_DATABASES) {
       expect((await issued(tenant)).document.subtotal).toBe('2.00');
     });
 
+    test('each hour is charged once when the time zone changes between two months', async () => {
+      for (const [from, to] of [
+        ['UTC', 'Asia/Tokyo'],
+        ['Asia/Tokyo', 'America/New_York'],
+      ] as const) {
+        const tenant = await tenantWith(0, from);
+        const day = Date.parse('2026-11-29T00:30:00Z');
+        const hours = Array.from({ length: 96 }, (_, hour) => ({
+          at: day + hour * 3_600_000,
+          costPico: DOLLAR,
+        }));
+        await installation.use(tenant, hours);
+        const november = await issued(tenant);
+        const { document } = await installation.stores.tenants.get(tenant);
+        const change = { document: { ...document, time_zone: to } };
+        await installation.stores.tenants.update(tenant, change, undefined, BY_TEST);
+        installation.setTime(JANUARY);
+        const december = await issued(tenant, '2026-12');
+        const requests = [november, december].map((one) => Number(one.document.usage.requests));
+        // One of the fixture's own.
+        expect([from, (requests[0] ?? 0) + (requests[1] ?? 0)]).toEqual([from, 97]);
+        expect(december.document.period.from).toBe(november.document.period.to);
+      }
+    });
+
+    test('late usage has the prices of its day, also when the time zone changes after the close', async () => {
+      const tenant = await tenantWith(10);
+      const { accounts, priceLists, months } = installation.billing;
+      const { account } = await accounts.get(tenant);
+      installation.setTime(Date.parse('2026-10-06T00:00:00Z'));
+      await priceLists.add(account, '2026-10-01', { margin: '100' }, 'x', BY_TEST);
+      await priceLists.add(account, '2026-11-01', { margin: '10' }, 'x', BY_TEST);
+      installation.setTime(DECEMBER);
+      expect((await issued(tenant)).document.subtotal).toBe('11.00');
+      const { document } = await installation.stores.tenants.get(tenant);
+      const change = { document: { ...document, time_zone: 'America/New_York' } };
+      await installation.stores.tenants.update(tenant, change, undefined, BY_TEST);
+      await installation.use(tenant, [{ at: NOVEMBER, costPico: 10 * DOLLAR }]);
+      const late = await months.calculate(tenant, '2026-12');
+      expect(late.document.lines.map(({ amount }) => amount)).toEqual(['11.00']);
+    });
+
     test('reverse charge needs a valid VAT id, and an invoice without anything to pay is paid', async () => {
       const tenant = await tenantWith(10);
       const { accounts } = installation.billing;

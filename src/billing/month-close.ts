@@ -14,7 +14,7 @@ import type { InfrastructureCosts } from './infrastructure-costs.ts';
 import { DEFAULT_LINES, draftInvoice } from './invoice-builder.ts';
 import type { InvoiceDocument } from './invoice-document.ts';
 import { type InvoiceEvents, invoiceEvent } from './invoice-events.ts';
-import { type BillingMonth, monthIn } from './month.ts';
+import { type BillingMonth, monthAfter, monthBefore, monthIn } from './month.ts';
 import { chargeLate, chargeMonth } from './month-charges.ts';
 import type { BillingSettings } from './settings.ts';
 import type { TenantMonths } from './tenant-months.ts';
@@ -167,17 +167,19 @@ export class MonthClose {
   /** @param isFinal the result is stored, so shares of infrastructure costs become final */
   async #calculate(
     account: BillingAccount,
-    month: BillingMonth,
+    calendarMonth: BillingMonth,
     { user, isFinal }: { readonly user?: string | undefined; readonly isFinal: boolean },
   ): Promise<CalculatedMonth> {
     const { control, months, sources, costs } = this.options;
     const settings = this.options.settings();
     const knownAt = sources.clock.wallTime();
+    const known = await readBilled(control, account.account);
+    const month = joinedTo(calendarMonth, known);
     const prices = await months.pricesOf(account);
     const periods = months.periodsOf(prices, month, month.timeZone, knownAt);
     const starts = periods.map(({ start }) => start);
     const slices = await months.slices(account, starts, month.end, user);
-    const contents = user === undefined ? await readBilled(control, account.account) : [];
+    const contents = user === undefined ? known : [];
     const late = await months.late(
       account,
       contents.filter(({ months: [own] }) => own?.month !== month.id),
@@ -197,12 +199,14 @@ export class MonthClose {
       const lines = [
         ...chargeMonth(slices, { ...terms, month: month.id, periods }, names),
         ...late.flatMap(({ month: closed, billed, late: more }) => {
-          const then = months.periodsAt(prices, closed, account.timeZone);
+          const then = months.periodsAt(prices, closed, closed.timeZone);
           return chargeLate(more, billed, { ...terms, month: closed.month, periods: then }, names);
         }),
         ...shared.lines,
       ];
       const usage = totalOf(all);
+      const { id, start, end, timeZone } = month;
+      const ownMonth = { month: id, start, end, timeZone };
       const { document, total } = draftInvoice({ account, settings, month, currency, lines, usage });
       return {
         account,
@@ -210,7 +214,7 @@ export class MonthClose {
         total: decimalOf(total.total, total.places),
         content: {
           months: [
-            { month: month.id, start: month.start, end: month.end, starts, knownAt, slices },
+            { ...ownMonth, starts, knownAt, slices },
             ...late.map((one) => ({ ...one.month, slices: one.late })),
           ],
           costs: shared.ids,
@@ -221,4 +225,15 @@ export class MonthClose {
       throw billingError(error);
     }
   }
+}
+
+/**
+ * A month begins where the invoice of the month before ended, and ends where that of the next one begins: a tenant whose
+ * time zone changed in between is charged for each hour once.
+ */
+function joinedTo(month: BillingMonth, contents: readonly BilledContent[]): BillingMonth {
+  const invoiced = (id: string) => contents.find(({ months: [own] }) => own?.month === id)?.months[0];
+  const start = invoiced(monthBefore(month.id))?.end ?? month.start;
+  const end = invoiced(monthAfter(month.id))?.start ?? month.end;
+  return { ...month, start, end: Math.max(start, end) };
 }
