@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { run } from '../verify-deploy/lib/process.mjs';
 import { writeSbom } from './sbom.mjs';
 import { stageRuntime } from './stage.mjs';
@@ -24,11 +25,24 @@ const FILES = [
   ['debian/weir.yaml', 'etc/weir/weir.yaml', 0o644],
   ['debian/weir.env', 'etc/weir/weir.env', 0o640],
   ['systemd/weir.service', 'usr/lib/systemd/system/weir.service', 0o644],
+  ['debian/lintian-overrides', 'usr/share/lintian/overrides/weir', 0o644],
   ['debian/conffiles', 'DEBIAN/conffiles', 0o644],
   ['debian/postinst', 'DEBIAN/postinst', 0o755],
   ['debian/prerm', 'DEBIAN/prerm', 0o755],
   ['debian/postrm', 'DEBIAN/postrm', 0o755],
 ];
+
+/** Debian wants a changelog; what changed is in the release's notes. */
+function changelog(version) {
+  const seconds = process.env.SOURCE_DATE_EPOCH ?? Date.now() / 1000;
+  const date = new Date(Number(seconds) * 1000).toUTCString().replace('GMT', '+0000');
+  const lines = [
+    `weir (${version}) stable; urgency=medium`,
+    `  * Release ${version}.`,
+    ` -- The Weir authors <weir@example.com>  ${date}`,
+  ];
+  return gzipSync(`${lines.join('\n\n')}\n`, { level: 9 });
+}
 
 const sizeOf = (folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -56,6 +70,7 @@ export async function stageDeb(root, bun, out) {
   mkdirSync(doc, { recursive: true });
   cpSync(join(root, 'LICENSE'), join(doc, 'copyright'));
   cpSync(join(root, 'README.md'), join(doc, 'README.md'));
+  writeFileSync(join(doc, 'changelog.gz'), changelog(version));
   await writeSbom(root, join(doc, 'sbom.cdx.json'));
   const control = readFileSync(join(root, 'deploy/debian/control'), 'utf8')
     .replace('@VERSION@', version)
@@ -77,7 +92,7 @@ export async function buildDeb(root, bun, folder) {
     const { version, architecture } = await stageDeb(root, bun, tree);
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `weir_${version}_${architecture}.deb`);
-    await run(['dpkg-deb', '--root-owner-group', '-Zxz', '-z3', '--build', tree, path]);
+    await run(['dpkg-deb', '--root-owner-group', '-Zxz', '-z1', '--build', tree, path]);
     return path;
   } finally {
     rmSync(tree, { recursive: true, force: true });

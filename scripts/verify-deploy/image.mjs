@@ -2,24 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { inRoot } from './lib/enter-root.mjs';
 import { buildImage, inspectRoot } from './lib/image-build.mjs';
+import { withNginx } from './lib/nginx-front.mjs';
 import { run } from './lib/process.mjs';
 import { exercise } from './lib/requests.mjs';
 import { freePort, Service } from './lib/service.mjs';
 
 const ADMIN_KEY = 'verify-deploy-admin-key';
-const ENTER = fileURLToPath(new URL('./lib/enter-root.sh', import.meta.url));
 const MAX_BYTES = 120_000_000;
 const MAX_START_MS = 1_000;
 /** Starts that are measured; the fastest counts, because others disturb a start and nothing speeds it up. */
 const STARTS = 5;
-
-/** The command that runs a program of the image: as root, in namespaces of its own. */
-const inRoot = (root, data, program) => [
-  ...['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', ENTER, root, data],
-  ...program,
-];
 
 /** What the kernel says about the gateway's process, which is the only child of `unshare`. */
 function processFacts(parent) {
@@ -66,20 +60,35 @@ async function start(image, data, use = async () => undefined) {
     },
   };
   const { Entrypoint, Cmd, Healthcheck } = image.config;
-  const service = new Service(inRoot(image.root, data, [...Entrypoint, ...Cmd]), { env });
+  const service = new Service(inRoot(image.root, data, image.config.User, [...Entrypoint, ...Cmd]), { env });
   try {
     const base = `http://127.0.0.1:${port}`;
     const wallMs = await service.ready(`${base}/health/ready`);
     const facts = processFacts(service.child.pid);
     assertConfined(facts);
     const health = Healthcheck.Test.filter((word) => word !== 'CMD');
-    await use({ base, health: () => run(inRoot(image.root, data, health), { env }) });
+    await use({ base, health: () => run(inRoot(image.root, data, image.config.User, health), { env }) });
     const code = await service.stop();
     if (code !== 0) throw new Error(`after SIGTERM it ended with ${code}\n${service.output.slice(-1000)}`);
     return { wallMs, cpuMs: facts.cpuMs };
   } finally {
     await service.stop();
   }
+}
+
+/** A stream through nginx: TLS 1.3 and HTTP/2 are the client's choice, and events end with the final one. */
+async function chatOverTls(call) {
+  const body = { model: 'simulator', stream: true, messages: [{ role: 'user', content: 'Hello.' }] };
+  const headers = [`authorization: Bearer ${ADMIN_KEY}`, 'content-type: application/json'];
+  const options = [...headers.flatMap((line) => ['--header', line]), '--data', JSON.stringify(body)];
+  const stream = await call('/v1/chat/completions', [
+    ...options,
+    '--tlsv1.3',
+    '--write-out',
+    '\n%{http_version}',
+  ]);
+  if (!stream.includes('data: [DONE]')) throw new Error('a stream through nginx has no end');
+  if (!stream.endsWith('\n2')) throw new Error(`nginx spoke HTTP/${stream.split('\n').at(-1)}`);
 }
 
 export const checks = [
@@ -121,13 +130,14 @@ export const checks = [
         await start(image, data, async ({ base, health }) => {
           await exercise(base, ADMIN_KEY);
           await health();
+          await withNginx(context, base, chatOverTls);
         }),
       ];
       for (let at = 1; at < STARTS; at += 1) times.push(await start(image, data));
       const wall = Math.round(Math.min(...times.map(({ wallMs }) => wallMs)));
       const cpu = Math.min(...times.map(({ cpuMs }) => cpuMs));
       const busy = loadavg()[0] > 2;
-      const detail = `${(image.bytes / 1e6).toFixed(1)} MB compressed; ready after ${wall} ms (${cpu} ms of CPU time)`;
+      const detail = `${(image.bytes / 1e6).toFixed(1)} MB compressed; ready after ${wall} ms (${cpu} ms of CPU time); served through nginx with TLS`;
       if (wall > MAX_START_MS && !(busy && cpu < MAX_START_MS)) {
         throw new Error(`${detail}: more than ${MAX_START_MS} ms`);
       }

@@ -1,7 +1,21 @@
-// The systemd unit: its syntax, and how much it is exposed.
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// The systemd unit, and the Debian package that installs it.
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { debianRoot } from './lib/debian-root.mjs';
+import { inRoot } from './lib/enter-root.mjs';
 import { run } from './lib/process.mjs';
+import { exercise } from './lib/requests.mjs';
+import { freePort, Service } from './lib/service.mjs';
 
 const UNIT = 'deploy/systemd/weir.service';
 /** Exposure that `systemd-analyze security` may rate, in tenths: 0 is none, 100 is root without limits. */
@@ -59,4 +73,67 @@ export const checks = [
       return { result: 'proved', detail: `exposure ${overall[1]} of 10 (${overall[2]})` };
     },
   },
+  {
+    artefact: 'Debian package',
+    tool: 'lintian; dpkg in a debootstrap root',
+    async run({ root, tools, temporary, print }) {
+      const lintian = await tools.apt(['lintian'], 'lintian');
+      const folder = temporary();
+      await run(['node', 'scripts/release.mjs', 'deb', folder], { cwd: root });
+      const name = readdirSync(folder).find((one) => one.endsWith('.deb'));
+      print(`      checking ${name}`);
+      await run([lintian, '--allow-root', '--fail-on', 'error', join(folder, name)]);
+
+      const system = join(folder, 'system');
+      await run(['cp', '--archive', await debianRoot(tools, print), system]);
+      cpSync(join(folder, name), join(system, name));
+      const inside = (command, options) => run(['chroot', system, ...command], options);
+      await inside(['dpkg', '--install', `/${name}`]);
+      const mode = async (path) => (await inside(['stat', '-c', '%U:%G %a', path])).stdout.trim();
+      const modes = { '/etc/weir/weir.env': 'root:weir 640', '/var/lib/weir': 'weir:weir 700' };
+      for (const [path, wanted] of Object.entries(modes)) {
+        const found = await mode(path);
+        if (found !== wanted) throw new Error(`${path} has ${found}, not ${wanted}`);
+      }
+      await serveAs(system, readFileSync(join(root, UNIT), 'utf8'));
+
+      await inside(['dpkg', '--remove', 'weir']);
+      if (!existsSync(join(system, 'var/lib/weir/control.sqlite')))
+        throw new Error('removing deleted the data');
+      await inside(['dpkg', '--purge', 'weir']);
+      for (const path of ['var/lib/weir', 'etc/weir', 'usr/lib/weir']) {
+        if (existsSync(join(system, path))) throw new Error(`purging left /${path}`);
+      }
+      const { size } = statSync(join(folder, name));
+      return {
+        result: 'proved',
+        detail: `${(size / 1e6).toFixed(1)} MB; installed, served as user weir, removed, purged`,
+        gap: 'a start by systemd, and with it the filter of system calls',
+      };
+    },
+  },
 ];
+
+/** Starts the gateway as the unit does: its user, environment and working directory. */
+async function serveAs(system, unit) {
+  const own = [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]);
+  const port = await freePort();
+  const key = 'verify-deploy-admin-key';
+  const env = {
+    ...Object.fromEntries(own),
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    ...{ SERVER_PORT: String(port), METRICS_PORT: 'off', WEIR_ADMIN_KEY: key },
+  };
+  const as = (...args) =>
+    inRoot(system, join(system, 'var/lib/weir'), 'weir:weir', ['/usr/bin/weir', ...args]);
+  await run(as('config', 'check'), { env });
+  const service = new Service(as('serve'), { env });
+  try {
+    const base = `http://127.0.0.1:${port}`;
+    await service.ready(`${base}/health/ready`);
+    await exercise(base, key);
+    await run(as('health'), { env });
+  } finally {
+    await service.stop();
+  }
+}

@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { run } from './process.mjs';
 
 const SUITE = 'bookworm';
+/** The packages of Debian's image of Node, and what our package needs. */
+const PACKAGES = ['adduser', 'ca-certificates'];
 const NPM = 'npm@11.6.2';
 
 /**
@@ -13,13 +15,13 @@ const NPM = 'npm@11.6.2';
  */
 export async function debianRoot(tools, print) {
   const debootstrap = await tools.apt(['debootstrap'], 'debootstrap');
-  const folder = join(tools.folder, 'roots', SUITE);
+  const folder = join(tools.folder, 'roots', [SUITE, ...PACKAGES].join('+'));
   if (existsSync(folder)) return folder;
   print(`      installing Debian ${SUITE} into a folder`);
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  await run([debootstrap, '--variant=minbase', '--include=ca-certificates', SUITE, partial], {
+  await run([debootstrap, '--variant=minbase', `--include=${PACKAGES}`, SUITE, partial], {
     timeoutMs: 1_200_000,
   });
   renameSync(partial, folder);

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs a program as container engines do: `enter-root.sh ROOT DATA PROGRAM [ARGUMENTS]`, as root, in a mount and pid namespace.
-# The root file system is read-only, /tmp is empty, DATA is at /var/lib/weir, and user 1000 has no privileges.
+# Runs a program as container engines do: `enter-root.sh ROOT DATA USER:GROUP PROGRAM [ARGUMENTS]`, as root, in a mount and pid
+# namespace. The root file system is read-only, /tmp is empty, DATA is at /var/lib/weir, and the user has no privileges.
 set -eu
 root=$1
 data=$2
-shift 2
+user=$3
+shift 3
 mount --make-rprivate /
 mkdir -p "$root/proc" "$root/dev"
 mount --bind "$root" "$root"
@@ -17,4 +18,4 @@ done
 mount -t tmpfs -o nosuid,nodev,mode=1777 tmp "$root/tmp"
 mount --bind "$data" "$root/var/lib/weir"
 mount -o remount,ro,bind "$root"
-exec setpriv --no-new-privs chroot --userspec=1000:1000 "$root" "$@"
+exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
