@@ -14,7 +14,7 @@ const KUBERNETES = join(DEPLOY, 'kubernetes');
 const read = (...path: string[]) => readFileSync(join(DEPLOY, ...path), 'utf8');
 const below = (folder: string) =>
   readdirSync(join(DEPLOY, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
-const yamlFiles = ['kubernetes', 'argocd', 'istio', 'kong', 'helm/weir/tests']
+const yamlFiles = ['kubernetes', 'argocd', 'istio', 'kong']
   .flatMap(below)
   .filter((name) => /\.ya?ml$/.test(name));
 
