@@ -1,6 +1,6 @@
 import type { EventBus } from '../events/event-bus.ts';
+import { derivedEventId } from '../events/event-id.ts';
 import type { EventRecorder } from '../events/event-recorder.ts';
-import { derivedEventId } from '../events/stored-event.ts';
 
 /** Stores what this process reports as durable events. */
 export function recordProcessEvents(events: EventBus, recorder: Pick<EventRecorder, 'record'>): void {

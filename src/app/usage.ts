@@ -105,6 +105,9 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     health: stores.writes,
     now: () => clock.now(),
     leftovers,
+    onReported: (tenants) => {
+      for (const tenant of tenants) void stores.writer.deliverEvents({ tenant });
+    },
   });
   const counters = new PeriodCounters(
     stores.control,

@@ -171,7 +171,7 @@ export const DURABLE_CONTRACTS = {
     { model: 'fast', provider: 'east', status: 502, count: 2, request_ids: ['req_1', 'req_2'] },
   ),
   'request.slow': durable(
-    'Requests took longer than `events.slow_request`. One event for each model in a batch of usage (about a second).',
+    'Requests took longer than a minute. One event for each model in a batch of usage (about a second).',
     {
       model: text,
       provider: text,

@@ -78,11 +78,6 @@ export function partitionOf(tenant: string, subject: string): number {
   return digest.readUInt32BE(0) % PARTITIONS;
 }
 
-/** An id that is derived from content, so that the same content is one event. */
-export function derivedEventId(...content: readonly (string | number)[]): string {
-  return `evt_${createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32)}`;
-}
-
 /** Sources of what an event lacks. */
 export interface EventSources {
   readonly clock: { wallTime(): number };

@@ -20,6 +20,8 @@ export interface UsageJournalOptions {
   readonly now: () => number;
   /** Names of the files of processes that no longer run. */
   readonly leftovers?: readonly string[];
+  /** Called with the tenants for which durable events were stored with their usage. Must not throw. */
+  readonly onReported?: (tenants: readonly string[]) => void;
 }
 
 /** Events of one segment. */
@@ -198,6 +200,7 @@ export class UsageJournal {
     for (const { tenant, count } of report.dropped) {
       events.emit('usage.dropped', { tenant, count, error: new Error(`tenant "${tenant}" does not exist`) });
     }
+    if (report.reported && report.reported.length > 0) this.options.onReported?.(report.reported);
     this.#reportFailure(report.failure);
     const stored = new Set(report.stored);
     for (const { name, unsaved } of segments) {

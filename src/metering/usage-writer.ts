@@ -6,6 +6,7 @@ import type { Placement } from '../storage/sql/tenant-databases.ts';
 import type { UsageDatabases } from '../storage/sql/usage-databases.ts';
 import { readBatches, type UsageBatch } from '../storage/usage-batch.ts';
 import { batchIdOf, readJournalFile } from './journal-files.ts';
+import { requestEvents } from './request-events.ts';
 
 /** A closed file of the journal. */
 export interface UsageSegment {
@@ -22,6 +23,8 @@ export interface UsageReport {
   readonly transactions: number;
   /** Events of tenants that do not exist. */
   readonly dropped: readonly { readonly tenant: string; readonly count: number }[];
+  /** Tenants for which durable events were stored. */
+  readonly reported?: readonly string[];
   /** Lines that are no events, at most 100. */
   readonly damaged: readonly { readonly file: string; readonly line: string }[];
   /** Why some events are not stored; undefined when all are. */
@@ -71,17 +74,18 @@ class Progress {
   readonly dropped: { tenant: string; count: number }[] = [];
   readonly damaged: { file: string; line: string }[] = [];
   readonly failed = new Set<string>();
+  readonly reported = new Set<string>();
   /** Servers that were unreachable: none is tried for each of its tenants, which could take minutes. */
   readonly lost = new Set<string>();
   transactions = 0;
   first: { readonly error: unknown; readonly placement: Placement } | undefined;
 
   get report(): UsageReport {
-    const { stored, dropped, damaged, transactions, failed, first } = this;
+    const { stored, dropped, damaged, transactions, failed, reported, first } = this;
     const message = first?.error instanceof Error ? first.error.message : String(first?.error);
     const failure = { message, code: codeOf(first?.error), placement: first?.placement };
     return {
-      ...{ stored, dropped, damaged, transactions },
+      ...{ stored, dropped, damaged, transactions, reported: [...reported] },
       failure: failed.size > 0 ? { tenants: failed.size, ...failure } : undefined,
     };
   }
@@ -195,7 +199,7 @@ export class UsageWriter {
       await databases.use(database, async (db) => {
         for (const some of transactionsOf(batches)) {
           progress.transactions += 1;
-          await storeUsage(db, some);
+          if ((await storeUsage(db, some, requestEvents)) > 0) progress.reported.add(tenant);
         }
       });
     } catch (error) {

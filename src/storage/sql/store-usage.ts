@@ -8,23 +8,66 @@ import { storeMetrics } from './store-metrics.ts';
 import { USAGE_SUMS } from './tenant-tables.ts';
 import type { ExecuteSql, SqlValue, UsageDatabase } from './usage-database.ts';
 
+/** A durable event that follows from usage. */
+export interface DerivedEvent {
+  readonly id: string;
+  readonly name: string;
+  readonly version: number;
+  /** JSON. */
+  readonly data: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+/** Derives durable events from usage that was not stored before. */
+export type DeriveEvents = (events: readonly UsageEvent[]) => readonly DerivedEvent[];
+
 /**
  * Stores batches of one tenant in one transaction, each exactly once: events that are already stored under a batch's id
  * are skipped, so that a batch may be stored again, also after it has grown.
  *
+ * @param derive durable events to store with the usage; none when absent
+ * @returns the number of durable events
  * @throws the database's error; nothing is stored then
  */
-export function storeUsage(database: UsageDatabase, batches: readonly UsageBatch[]): Promise<void> {
-  return database.transaction(async (execute) => {
+export async function storeUsage(
+  database: UsageDatabase,
+  batches: readonly UsageBatch[],
+  derive?: DeriveEvents,
+): Promise<number> {
+  let count = 0;
+  await database.transaction(async (execute) => {
     const totals = new UsageTotals();
+    const derived: DerivedEvent[] = [];
     for (const batch of batches) {
-      for (const event of await storeBatch(execute, database, batch)) totals.add(event);
+      const fresh = await storeBatch(execute, database, batch);
+      for (const event of fresh) totals.add(event);
+      if (derive) derived.push(...derive(fresh));
     }
+    // Before other rows that a change of the tenant may hold: both take the tenant's lock first.
+    await storeEvents(execute, database, derived);
+    count = derived.length;
     await ROLLUPS.run(execute, database, totals.rollups);
     await TAG_ROLLUPS.run(execute, database, totals.tagRollups);
     await storeMetrics(execute, database, totals.metrics);
     await LAST_USE.run(execute, database, totals.lastUse);
   });
+  return count;
+}
+
+/** Writes events as a change of the tenant does: under its lock, with the number of the change. */
+async function storeEvents(
+  execute: ExecuteSql,
+  { isNumbered }: UsageDatabase,
+  events: readonly DerivedEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  const texts = TEXTS[isNumbered ? 'numbered' : 'plain'];
+  const [change] = await execute(texts.change, []);
+  const sequence = Number(change?.writes);
+  for (const [position, { id, name, version, data, at }] of events.entries()) {
+    await execute(texts.event, [sequence, position, id, name, version, 'system', '', data, at]);
+  }
 }
 
 /** @returns the events that were not stored before */
@@ -77,6 +120,8 @@ function timesOf(events: readonly UsageEvent[]): [first: number, last: number] {
 /** @param $ returns the placeholder of a parameter by its number, from 1 */
 const textsWith = ($: (number: number) => string) => ({
   insert: `INSERT INTO usage_batches (id, first_at, last_at, count, events) VALUES (${[1, 2, 3, 4, 5].map($).join(', ')}) ON CONFLICT (id) DO NOTHING RETURNING id`,
+  change: `INSERT INTO write_lock (id, writes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET writes = write_lock.writes + 1 RETURNING writes`,
+  event: `INSERT INTO events (sequence, position, id, name, version, actor, request_id, data, created_at) VALUES (${[1, 2, 3, 4, 5, 6, 7, 8, 9].map($).join(', ')})`,
   lock: `UPDATE usage_batches SET count = count WHERE id = ${$(1)} RETURNING count, last_at`,
   index: `INSERT INTO usage_batch_index (batch, filter, max_cost_pico, max_duration_ms) VALUES (${[1, 2, 3, 4].map($).join(', ')}) ON CONFLICT (batch) DO UPDATE SET filter = excluded.filter, max_cost_pico = excluded.max_cost_pico, max_duration_ms = excluded.max_duration_ms`,
   append: `UPDATE usage_batches SET count = ${$(1)}, last_at = ${$(2)}, events = events || ${$(3)} WHERE id = ${$(4)}`,
