@@ -55,6 +55,18 @@ async function startReceiver() {
   return { arrivals, url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}` };
 }
 
+/** Starts a gateway until it runs, as a supervisor does: one that starts while the database goes down may end. */
+async function restart(env: Record<string, string>): Promise<Gateway> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await startGateway({ env, startTimeoutMs: 90_000 });
+    } catch (error) {
+      if (attempt === 20) throw error;
+      await pause(1_000);
+    }
+  }
+}
+
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.skipIf(!hasPostgres || !canStopPostgres || !hasRedis || !canStopRedis)(
@@ -128,7 +140,7 @@ describe.skipIf(!hasPostgres || !canStopPostgres || !hasRedis || !canStopRedis)(
             if (!gateway || isOver) continue;
             gateway.signal('SIGKILL');
             await gateway.exited;
-            gateways[index] = await startGateway({ env, startTimeoutMs: 90_000 });
+            gateways[index] = await restart(env);
           }
         })();
         const outage = (async () => {
