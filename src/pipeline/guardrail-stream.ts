@@ -11,7 +11,7 @@ import {
   type ResponseText,
 } from '../guardrails/response-texts.ts';
 import type { TextGuardrail } from './guardrail-check.ts';
-import { checkedFrame } from './guardrail-frame.ts';
+import { FrameChecker } from './guardrail-frame.ts';
 import type { GuardrailRun } from './guardrail-run.ts';
 
 /** The open part of one choice. */
@@ -27,15 +27,16 @@ const FRAGMENT = /\S*[\d@]|\S{16,}|-----/;
 /** Applies guardrails that compute to the texts of a stream: visible text, reasoning, refusals, and arguments of calls. */
 export class GuardrailStream implements StreamTransform {
   readonly #open = new Map<number, OpenText>();
-  /** Whether bytes that are sent on may have to be changed, or end the stream. */
-  readonly #changes: boolean;
+  /** Where bytes that are sent on may have to be changed, or end the stream. */
+  readonly #frames: FrameChecker | undefined;
   #isBlocked = false;
 
   constructor(
     private readonly guardrails: readonly TextGuardrail[],
     private readonly run: GuardrailRun,
   ) {
-    this.#changes = guardrails.some(({ guardrail }) => changes(guardrail));
+    const mayChange = guardrails.some(({ guardrail }) => changes(guardrail));
+    this.#frames = mayChange ? new FrameChecker((text) => this.#whole(text)) : undefined;
   }
 
   frame(frame: Frame, out: FrameSink): void {
@@ -61,7 +62,7 @@ export class GuardrailStream implements StreamTransform {
 
   /** Writes a frame whose events stay; what its bytes say in addition is checked. */
   #writeSame(frame: Frame, out: FrameSink): void {
-    const checked = this.#changes ? checkedFrame(frame, (text) => this.#whole(text)) : frame;
+    const checked = this.#frames ? this.#frames.check(frame) : frame;
     if (this.#isBlocked) out.finish({ unified: 'content-filter', raw: 'content_filter' });
     else if (checked) out.write(checked);
   }
