@@ -170,6 +170,19 @@ describe('keyboard', { skip: SKIP }, () => {
       await sees(page.getByText('tenant typed'));
 
       await keys.press('Tab');
+      await keys.press('g', 'l');
+      await page.waitForURL('**/console/policies**');
+      await settled();
+      await keys.use('Guardrails');
+      await settled();
+      await keys.fill(
+        'Guardrails of the tenant (JSON)',
+        '[{"id": "pii", "kind": "pii", "action": "redact"}]',
+      );
+      await keys.use('Save');
+      await sees(page.getByText('The guardrails are stored.'));
+      await settled();
+
       await keys.press('g', 'r');
       await page.waitForURL('**/console/requests');
       await settled();

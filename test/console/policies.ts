@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.ts';
-import { assertAccessible, assertFits, DESKTOP, PHONE, sees } from './browser.ts';
+import { assertAccessible, assertFits, DESKTOP, PHONE, sees, seesNot } from './browser.ts';
 import { admin, CONFIG, createTenant, eventually, SKIP, visiting } from './fixture.ts';
+import { Keys } from './keys.ts';
 
 /** Both themes and both sizes. */
 const LOOKS = [
@@ -94,7 +95,15 @@ describe('policies, before they are enforced', { skip: SKIP }, () => {
         await page.getByRole('button', { name: 'Count the entries' }).click();
         const dialog = page.getByRole('dialog', { name: 'Clear the cache' });
         await sees(dialog.getByText(/of model swift, older than 0s will be removed/));
-        await dialog.getByRole('button', { name: 'Cancel' }).click();
+        // Without a mouse: back to the form, and on to the end.
+        const keys = new Keys(page);
+        await keys.use('Cancel');
+        await seesNot(dialog);
+        assert.equal((await keys.focused()).name, 'Count the entries');
+        await keys.press('Enter');
+        await sees(dialog);
+        await keys.use('Clear');
+        await seesNot(dialog);
       }));
 
     test(`limits show what they would have done, and usage its forecast, ${name}`, () =>

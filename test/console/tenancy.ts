@@ -124,7 +124,7 @@ describe('keys', { skip: SKIP }, () => {
       await page.route(/\/admin\/v1\/tenants\/keyed\/keys/, async (route) => {
         const response = await route.fetch();
         const { data } = await response.json();
-        const json = { data: hostile.map((name, at) => ({ ...data[0], id: `key_${at}`, name })) };
+        const json = { data: hostile.map((name, at) => ({ ...data[0], id: `key_${at}`, name, limits: [] })) };
         await route.fulfill({ response, json });
       });
       page.on('dialog', (opened) => assert.fail(`a script ran: ${opened.message()}`));

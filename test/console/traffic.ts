@@ -91,7 +91,7 @@ describe('usage', { skip: SKIP }, () => {
       assert.equal(await page.getByLabel('By', { exact: true }).inputValue(), 'provider');
       assert.match(page.url(), /range=7d/);
       await sees(rows.filter({ hasText: 'simulator' }));
-      await page.getByRole('button', { name: 'Table' }).click();
+      await page.getByRole('button', { name: 'Table' }).first().click();
       await sees(page.getByRole('columnheader', { name: 'Time' }));
       const download = page.waitForEvent('download');
       await page.getByRole('link', { name: 'CSV' }).click();

@@ -8,7 +8,7 @@ const AGENTS = [
   'Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0',
   'Mozilla/5.0 (iPhone; CPU iPhone OS 19_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.2 Mobile/15E148 Safari/604.1',
 ] as const;
-/** Of documentation, so that nobody has them. */
+/** Addresses that are reserved for documentation. */
 const ADDRESSES = ['192.0.2.17', '198.51.100.40'] as const;
 
 /** Signs a person in on two devices. */

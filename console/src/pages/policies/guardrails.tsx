@@ -4,6 +4,7 @@ import { useSession } from '../../lib/session.tsx';
 import type { Tenant } from '../../lib/tenancy.ts';
 import { Badge, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
+import { GuardrailEditor } from './guardrail-editor.tsx';
 import { GuardrailTrial } from './guardrail-trial.tsx';
 
 type Guardrail = Readonly<Record<string, unknown>>;
@@ -58,6 +59,7 @@ export function Guardrails() {
           )}
         </Panel>
       ))}
+      {tenant !== undefined && can('tenant:write', tenant) && <GuardrailEditor tenant={tenant} />}
       <GuardrailTrial key={tenant ?? ''} />
     </div>
   );

@@ -260,7 +260,11 @@ function Question({
       to="/requests"
       search={{ request: id, of: tenant }}
       title={text ?? id}
-      className={text === null ? 'underline text-accent font-mono' : 'underline text-accent'}
+      className={
+        text === null
+          ? 'underline text-accent font-mono inline-block py-1'
+          : 'underline text-accent inline-block py-1'
+      }
     >
       {text ?? id}
     </Link>
