@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'bun:test';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,14 @@ import { CommandFailed, run } from './verify-deploy/lib/process.mjs';
 import { Tools, ToolUnavailable } from './verify-deploy/lib/tools.mjs';
 
 const folder = fileURLToPath(new URL('./verify-deploy/', import.meta.url));
-const temporary = () => mkdtempSync(join(tmpdir(), 'weir-verify-test-'));
+const folders = [];
+const temporary = () => {
+  folders.push(mkdtempSync(join(tmpdir(), 'weir-verify-test-')));
+  return folders.at(-1);
+};
+afterAll(() => {
+  for (const path of folders) rmSync(path, { recursive: true, force: true });
+});
 const context = { root: '/', tools: undefined, print: () => undefined };
 const check = (body) => ({ family: 'f', artefact: 'a', tool: 't', run: body });
 

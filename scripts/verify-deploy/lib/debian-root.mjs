@@ -24,6 +24,8 @@ export async function debianRoot(tools, print) {
   await run([debootstrap, '--variant=minbase', `--include=${PACKAGES}`, SUITE, partial], {
     timeoutMs: 1_200_000,
   });
+  // The archives of installed packages are half of the root.
+  rmSync(join(partial, 'var/cache/apt/archives'), { recursive: true, force: true });
   renameSync(partial, folder);
   return folder;
 }
