@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { gzipSync } from 'node:zlib';
 import { evaluate, shippedSet } from '../evaluation/evaluate.ts';
 import { DEFAULT_THRESHOLD } from '../kinds/injection.ts';
+import { PIECE } from '../text-pieces.ts';
 import { InjectionDetector } from './detector.ts';
 import { normalise, readingsOf } from './normalise.ts';
 
@@ -135,4 +136,15 @@ describe('time is linear', () => {
     );
     expect(cost(long ?? '') / cost(short ?? '')).toBeLessThan(40);
   });
+});
+
+test('a text of a piece with encoded texts in it is read in steps that are no longer than a piece', () => {
+  const long = 'The weir holds the river back. '.repeat(2_000);
+  const bombs = Array.from({ length: 12 }, (_, index) => gzipSync(`${index} ${long}`).toString('base64'));
+  const plain = Buffer.from(long.slice(0, 9_000)).toString('base64');
+  const text = [...bombs, plain].join(' ').slice(0, PIECE);
+  const steps = [...new InjectionDetector().steps(text, 'user')];
+  expect(Math.max(...steps)).toBeLessThanOrEqual(PIECE);
+  // All of it was read.
+  expect(steps.reduce((sum, units) => sum + units, 0)).toBeGreaterThan(12 * 60_000);
 });
