@@ -230,15 +230,14 @@ export const DURABLE_CONTRACTS = {
     { model: 'fast', share: 0.12, samples: 50, until: AT },
   ),
   'guardrail.blocked': durable(
-    'A guardrail blocked requests or responses. At most one event a minute for each guardrail and model.',
+    'Guardrails blocked requests or responses. One event for each model in a batch of usage (about a second).',
     {
-      guardrail: text,
       model: text,
-      stage: z.enum(['input', 'output']),
-      count: count.describe('since the last event'),
+      count: count.describe('blocked requests'),
+      request_ids: z.array(text).describe('of at most 5 of them'),
     },
-    ({ guardrail }) => `guardrail:${guardrail}`,
-    { guardrail: 'no-secrets', model: 'fast', stage: 'input', count: 3 },
+    ({ model }) => `guardrails:${model}`,
+    { model: 'fast', count: 3, request_ids: ['req_1', 'req_2', 'req_3'] },
   ),
   'audit.anchored': durable(
     'The head of an audit trail has changed. Kept elsewhere, it proves later that no entry was changed.',

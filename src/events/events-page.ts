@@ -50,7 +50,7 @@ const PROCESS_EVENTS = `
 
 An event is written in the transaction of its change: to the control database, or to the tenant's database, from where it
 moves to the log in the control database after the commit. When a gateway crashes in between, another one moves it.
-Thresholds of budgets and failed requests are derived from the stored usage, once for each threshold and period.
+Thresholds of budgets and failed, slow and blocked requests are derived from the stored usage, once for each threshold and period.
 Consumers such as webhooks read the log in partitions: one gateway reads a partition at a time, and another one takes over
 within 6 seconds when it dies. The gateway that stores an event delivers it at once; the others look once a second for
 what it leaves.

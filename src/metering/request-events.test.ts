@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { BACKENDS } from '../../test/support/database-servers.ts';
-import { durableContract } from '../events/catalogue.ts';
+import { isDurableEvent } from '../events/catalogue.ts';
+import { contractOf } from '../events/stored-event.ts';
 import { storeUsage } from '../storage/sql/store-usage.ts';
 import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { batchOf } from '../storage/usage-batch.ts';
@@ -29,6 +30,13 @@ test('failed and slow requests are one event for each model and status', () => {
     // A further attempt of a request that counts already.
     usage({ status: 502, requests: 0 }),
     usage({ status: 503, provider: '', outcome: REJECTED, requests: 0, request: factsOf(3) }),
+    usage({
+      status: 400,
+      provider: '',
+      outcome: REJECTED,
+      requests: 0,
+      request: { ...factsOf(2), error: 'guardrail_blocked' },
+    }),
     usage({ durationMs: 61_000 }),
     usage({ durationMs: 75_000.4 }),
   ]);
@@ -37,10 +45,12 @@ test('failed and slow requests are one event for each model and status', () => {
     ['request.failed', { model: 'fast', provider: 'east', status: 502, count: 7 }],
     ['request.failed', { provider: '', status: 503, count: 3 }],
     ['request.slow', { model: 'fast', duration_ms: 75_000, count: 2 }],
+    ['guardrail.blocked', { model: 'fast', count: 2 }],
   ]);
   expect(found[0]?.[1].request_ids).toHaveLength(5);
   for (const { name, version, data } of derived) {
-    const contract = durableContract(name === 'request.slow' ? 'request.slow' : 'request.failed');
+    if (!isDurableEvent(name)) throw new Error(name);
+    const contract = contractOf(name);
     expect(contract.data.parse(JSON.parse(data))).toBeDefined();
     expect(version).toBe(contract.version);
   }

@@ -9,6 +9,8 @@ const SLOW_MS = 60_000;
 const MAX_EVENTS = 20;
 const MAX_IDS = 5;
 const FIRST_ERROR = 500;
+/** Code of the error with which a guardrail ends a request. */
+const BLOCKED = 'guardrail_blocked';
 
 interface Group {
   readonly first: UsageEvent;
@@ -18,17 +20,19 @@ interface Group {
 }
 
 /**
- * Derives the durable events of failed and slow requests from usage that is being stored: they are committed with it, so
+ * Derives the durable events of failed, slow and blocked requests from usage that is being stored: they are committed with it, so
  * each request counts in one event. Their ids come from the usage event that began the group.
  */
 export function requestEvents(events: readonly UsageEvent[]): DerivedEvent[] {
   const failed = new Map<string, Group>();
   const slow = new Map<string, Group>();
+  const blocked = new Map<string, Group>();
   for (const event of events) {
     const count = requestsOf(event);
     if (count === 0) continue;
     if (event.status >= FIRST_ERROR)
       add(failed, `${event.model} ${event.provider} ${event.status}`, event, count);
+    if (event.request?.error === BLOCKED) add(blocked, event.model, event, count);
     if (durationOf(event) >= SLOW_MS) add(slow, `${event.model} ${event.provider}`, event, count);
   }
   return [
@@ -40,6 +44,9 @@ export function requestEvents(events: readonly UsageEvent[]): DerivedEvent[] {
       const { model, provider } = first;
       return derived('request.slow', first, { model, provider, duration_ms: longestMs, count, request_ids });
     }),
+    ...Array.from(blocked.values(), ({ first, count, ids: request_ids }) =>
+      derived('guardrail.blocked', first, { model: first.model, count, request_ids }),
+    ),
   ].slice(0, MAX_EVENTS);
 }
 
