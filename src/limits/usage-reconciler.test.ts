@@ -131,7 +131,7 @@ describe('quotas and budgets', () => {
     await reconciler.step();
     expect(tenantsOf()).toEqual(['a', 'b', 'c']);
     reconciler.scheduleAll();
-    slowDown(60);
+    slowDown(210);
     await reconciler.step();
     expect(tenantsOf()).toEqual(['a']);
   });
