@@ -186,10 +186,10 @@ type Names = Map<string, { readonly id: string; readonly member: string | null }
 
 async function createTenant(
   stores: Stores,
-  { id, name, timeZone, people, keys: wanted }: DemoTenant,
+  { id, name, timeZone, people, keys: wanted, prompts: saved = [] }: DemoTenant,
   password: string,
 ): Promise<{ readonly names: { readonly keys: Names }; readonly live: readonly LiveKey[] }> {
-  const { tenants, users, members, keys, invitations } = stores;
+  const { tenants, users, members, keys, invitations, prompts } = stores;
   const scope = { tenant: id };
   const document = tenantDocument.parse({ time_zone: timeZone, request_log: { days: 7 } });
   await tenants.create({ id, name, tier: null, document }, BY_OPERATOR);
@@ -215,6 +215,11 @@ async function createTenant(
       await keys.update(scope, 'api_key', key.id, { paused: true }, undefined, BY_OPERATOR);
     if (state === 'revoked') await keys.revoke(scope, 'api_key', key.id, undefined, BY_OPERATOR);
     if (state === undefined && budgetUse < 1) live.push({ secret, models, tags });
+  }
+  const [author] = people;
+  const actor = { ...BY_OPERATOR.actor, id: `user:${owner ?? ''}`, name: author?.name ?? '' };
+  for (const { name: promptName, ...content } of saved) {
+    await prompts.create(scope, promptName, content, { ...BY_OPERATOR, actor });
   }
   return { names: { keys: names }, live };
 }

@@ -1,4 +1,5 @@
 import type { Role } from '../../tenancy/permissions.ts';
+import type { PromptContent } from '../../tenancy/prompts.ts';
 
 /** The invented organisations of `weir demo`. */
 
@@ -36,11 +37,38 @@ export interface DemoTenant {
   readonly keys: readonly DemoKey[];
   /** Use of the tenant's own monthly budget after the week, as a share. */
   readonly budgetUse?: number;
+  /** What its people saved in the playground. */
+  readonly prompts?: readonly (PromptContent & { readonly name: string })[];
 }
+
+const NO_TOOLS = { tools: null, schema: null };
+
+const ACME_PROMPTS: readonly (PromptContent & { readonly name: string })[] = [
+  {
+    ...{ name: 'Refund reply', model: 'assistant', parameters: { temperature: 0.2 }, ...NO_TOOLS },
+    messages: [
+      { role: 'system', content: 'You write for Acme Retail. Be brief and friendly.' },
+      { role: 'user', content: 'My parcel came back to you. When do I get my money?' },
+    ],
+  },
+  {
+    ...{ name: 'Sort a complaint', model: 'assistant-mini', parameters: { temperature: 0 }, tools: null },
+    schema: {
+      ...{ type: 'object', additionalProperties: false, required: ['topic'] },
+      properties: { topic: { enum: ['delivery', 'payment', 'product', 'other'] } },
+    },
+    messages: [{ role: 'user', content: 'The lamp is blue, and I ordered a green one.' }],
+  },
+  {
+    ...{ name: 'Product names, three ideas', model: 'assistant', parameters: {}, ...NO_TOOLS },
+    messages: [{ role: 'user', content: 'Three names for a lamp that folds.' }],
+  },
+];
 
 export const DEMO_TENANTS: readonly DemoTenant[] = [
   {
     ...{ id: 'acme', name: 'Acme Retail', timeZone: 'Europe/Zurich', budgetUse: 0.64 },
+    prompts: ACME_PROMPTS,
     people: [
       { name: 'Ada Brandt', address: 'ada', role: 'owner' },
       { name: 'Jonas Keller', address: 'jonas', role: 'developer' },
