@@ -77,6 +77,7 @@ const UNITS: Readonly<Record<string, string>> = {
 
 /** `$5 per month`, `10 requests per minute`, `4 requests at once`. */
 export function limitText({ of, per, max }: Pick<LimitInput, 'of' | 'per' | 'max'>): string {
-  const amount = of === 'cost' ? `$${max}` : `${Number(max).toLocaleString()} ${UNITS[of] ?? of}`;
+  const dollars = String(max).replace(/\.\d$/, '$&0');
+  const amount = of === 'cost' ? `$${dollars}` : `${Number(max).toLocaleString()} ${UNITS[of] ?? of}`;
   return per ? `${amount} per ${per}` : amount;
 }

@@ -171,7 +171,7 @@ export default function UsagePage() {
             onChange={({ target }) => change({ measure: target.value })}
           />
         </div>
-        <div className="w-44">
+        <div className="w-48">
           <SelectField
             label="Compare with"
             options={COMPARISONS}

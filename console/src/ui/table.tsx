@@ -40,6 +40,8 @@ export interface TableProps<Row> {
 
 const ROW_HEIGHT = 34;
 const NEAR_END = 20;
+/** Columns from which they can be chosen. */
+const MIN_CHOSEN = 6;
 
 /** Rows that a key moves by. */
 const STEPS: Readonly<Record<string, number>> = {
@@ -114,7 +116,7 @@ export function DataTable<Row>({
   };
   return (
     <div className="flex flex-col gap-1">
-      <details className="self-end relative">
+      <details className={classes('self-end relative', columns.length < MIN_CHOSEN && 'hidden')}>
         <summary className="cursor-pointer text-muted px-2">Columns</summary>
         <div className="absolute right-0 z-10 rounded border border-line bg-panel p-2 flex flex-col gap-1">
           {columns.map(({ id, header }) => (

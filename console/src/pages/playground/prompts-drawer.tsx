@@ -96,14 +96,12 @@ function PromptRow({
   };
   return (
     <li className="border-b border-line last:border-b-0 px-3 py-2 flex flex-col gap-1">
-      <div className="flex flex-wrap gap-2 items-center">
-        <div className="grow min-w-40">
-          <p className="font-medium break-words">{name}</p>
-          <p className="text-muted">
-            {model && <code className="font-mono">{model}</code>} {count(latest, 'version')}, saved by{' '}
-            {savedBy} <RelativeTime at={at} />
-          </p>
-        </div>
+      <p className="font-medium break-words">{name}</p>
+      <p className="text-muted">
+        {model && <code className="font-mono">{model}</code>} {count(latest, 'version')}, saved by {savedBy}{' '}
+        <RelativeTime at={at} />
+      </p>
+      <div className="flex flex-wrap gap-1 items-center">
         <Button onClick={() => onLoad(id)} aria-label={`Load ${name}`}>
           Load
         </Button>
@@ -121,7 +119,12 @@ function PromptRow({
         )}
         <CopyButton text={promptLink(tenant, id)} label="Copy link" />
         {mayDelete && (
-          <Button variant="danger" onClick={() => setOpen('delete')} aria-label={`Delete ${name}`}>
+          <Button
+            variant="danger"
+            className="ml-auto"
+            onClick={() => setOpen('delete')}
+            aria-label={`Delete ${name}`}
+          >
             Delete
           </Button>
         )}

@@ -98,7 +98,7 @@ function PastLimitView(limit: PastLimit) {
         {!exact && <Badge>estimate</Badge>}
       </p>
       <div className="overflow-x-auto" tabIndex={0}>
-        <table className="w-full">
+        <table className="w-full table-fixed min-w-[32rem]">
           <caption className="sr-only">By day</caption>
           <thead>
             <tr className="border-t border-line">

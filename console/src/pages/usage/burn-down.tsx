@@ -50,7 +50,7 @@ export function BurnDown({ tenant }: { readonly tenant: string }) {
       ...{ id: 'subject', header: 'Of', width: 'minmax(9rem, 2fr)' },
       cell: ({ scope, subject }) => `${scope} ${subject}`,
     },
-    { id: 'limit', header: 'Limit', cell: limitText, width: 'minmax(9rem, 1fr)' },
+    { id: 'limit', header: 'Limit', cell: limitText, width: 'minmax(12rem, 1fr)' },
     {
       ...{ id: 'used', header: 'Used', isNumber: true, width: '7rem' },
       cell: ({ of, used }) => amountText(of, Number(used ?? 0)),
@@ -71,7 +71,7 @@ export function BurnDown({ tenant }: { readonly tenant: string }) {
       ),
     },
     {
-      ...{ id: 'ends', header: 'At this pace', width: '12rem' },
+      ...{ id: 'ends', header: 'At its average pace', width: '12rem' },
       cell: (budget) => <Pace {...budget} />,
     },
     {
@@ -157,7 +157,7 @@ function BurnDownChart({
   const max = Number(budget.max);
   const chart = useMemo(() => {
     if (!data) return undefined;
-    const { times, used, expected } = monthSeries(data, quantity);
+    const { times, used, expected } = monthSeries(data, quantity, Date.now());
     const left = (value: number | null) => (value === null ? null : Math.max(0, max - value));
     return {
       times,

@@ -19,10 +19,10 @@ export function Forecast({
   readonly quantity: Quantity;
 }) {
   const { data, error, refetch } = useForecast(tenant);
-  const series = useMemo((): readonly Series[] => {
-    if (!data) return [];
-    const { used, expected, low, high } = monthSeries(data, quantity);
-    return [
+  const chart = useMemo(() => {
+    if (!data) return undefined;
+    const { times, used, expected, low, high } = monthSeries(data, quantity, Date.now());
+    const series: readonly Series[] = [
       { name: 'used', values: used },
       { name: 'expected', values: expected },
       ...(data[quantity].low === null
@@ -32,12 +32,12 @@ export function Forecast({
             { name: 'high', values: high },
           ]),
     ];
+    return { times, series };
   }, [data, quantity]);
-  const times = useMemo(() => (data ? monthSeries(data, quantity).times : []), [data, quantity]);
   if (error) {
     return <ErrorPanel what="The forecast could not be read" error={error} retry={() => void refetch()} />;
   }
-  if (!data) return <Skeleton className="h-64" />;
+  if (!data || !chart) return <Skeleton className="h-64" />;
   const { used, expected, low, high, last_month: last } = data[quantity];
   const isMoney = quantity === 'cost';
   const show = (value: number | string, isEstimate = false) =>
@@ -65,8 +65,8 @@ export function Forecast({
       </dl>
       <Chart
         title={`${data.month}, since its first day${isMoney ? ' (US dollars)' : ''}`}
-        times={times}
-        series={series}
+        times={chart.times}
+        series={chart.series}
         format={isMoney ? money : short}
         syncKey="month"
       />

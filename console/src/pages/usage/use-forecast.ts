@@ -49,7 +49,7 @@ export function useForecast(
 
 /** A month as series over its days: what was used up to each, and what is expected for those that come. */
 export interface MonthSeries {
-  /** Unix milliseconds. */
+  /** Unix milliseconds: the start of each day, now, and the end of the month. */
   readonly times: readonly number[];
   readonly used: readonly (number | null)[];
   readonly expected: readonly (number | null)[];
@@ -57,30 +57,34 @@ export interface MonthSeries {
   readonly high: readonly (number | null)[];
 }
 
-/** @returns sums since the start of the month at the end of each day */
-export function monthSeries({ days, to, ...amounts }: UsageForecast, quantity: Quantity): MonthSeries {
+/** @returns sums since the start of the month. @param now Unix milliseconds */
+export function monthSeries(
+  { days, to, ...amounts }: UsageForecast,
+  quantity: Quantity,
+  now: number,
+): MonthSeries {
   const { used, expected, low, high } = amounts[quantity];
+  const end = Date.parse(to);
   let sum = 0;
   const past = days.map((day) => {
+    const before = sum;
     sum += Number(day[quantity]);
-    return { time: Date.parse(day.start), sum };
+    return { time: Date.parse(day.start), before };
   });
-  const last = past.at(-1)?.time ?? Date.parse(to) - DAY_MS;
-  const left = Math.max(0, Math.round((Date.parse(to) - last) / DAY_MS) - 1);
-  const future = Array.from({ length: left }, (_, index) => last + (index + 1) * DAY_MS);
-  const none = past.slice(1).map(() => null);
-  const towards = (end: number | string | null) =>
-    end === null
-      ? [...past.map(() => null), ...future.map(() => null)]
-      : [
-          ...none,
-          ...[0, ...future.map((_, index) => index + 1)].map((step) =>
-            left === 0 ? Number(end) : Number(used) + ((Number(end) - Number(used)) * step) / left,
-          ),
-        ];
+  const today = past.at(-1)?.time ?? now;
+  const current = Math.min(Math.max(now, today + 1), end - 1);
+  const future: number[] = [];
+  for (let time = today + DAY_MS; time < end; time += DAY_MS) if (time > current) future.push(time);
+  future.push(end);
+  const none = past.map(() => null);
+  const towards = (last: number | string | null) => {
+    if (last === null) return [...none, null, ...future.map(() => null)];
+    const rate = (Number(last) - Number(used)) / (end - current);
+    return [...none, ...[current, ...future].map((time) => Number(used) + rate * (time - current))];
+  };
   return {
-    times: [...past.map(({ time }) => time), ...future],
-    used: [...past.map((day) => day.sum), ...future.map(() => null)],
+    times: [...past.map(({ time }) => time), current, ...future],
+    used: [...past.map(({ before }) => before), Number(used), ...future.map(() => null)],
     expected: towards(expected),
     low: towards(low),
     high: towards(high),
