@@ -13,6 +13,7 @@ import { withPalette } from './png.ts';
 
 const ADMIN_KEY = 'wr-admin-screenshots-0123456789abcdef';
 const MAX_BYTES = 200_000;
+const PATIENCE_MS = 60_000;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'docs/images');
 
@@ -25,9 +26,14 @@ interface Shot {
   readonly act?: (watched: Watched) => Promise<void>;
 }
 
+/** Guardrails that are tried. */
+const GUARDRAILS =
+  '[{"id": "orders", "kind": "rules", "action": "redact", "rules": {"words": ["order"]}}, {"id": "attacks", "kind": "injection", "action": "block"}]';
+
 const DARK = { ...DESKTOP, colorScheme: 'dark' as const };
 /** Requests of the last seconds are shown. */
 const live = async ({ page }: Watched) => {
+  await page.getByText('failing').first().waitFor();
   await page.getByText(/[1-9][\d,.]* tokens a second/).waitFor();
 };
 const SHOTS: readonly Shot[] = [
@@ -44,11 +50,23 @@ const SHOTS: readonly Shot[] = [
       }
     },
   },
+  {
+    ...{ name: 'prompts', path: 'playground?models=assistant', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('button', { name: 'Prompts' }).click();
+      await page.getByRole('button', { name: 'Load Refund reply' }).waitFor();
+      await settled();
+    },
+  },
   { name: 'requests', path: 'requests?range=24h' },
   {
     ...{ name: 'request', path: 'requests?range=24h', tenant: 'acme' },
     act: async ({ page, settled }) => {
-      await page.getByRole('row').nth(1).click();
+      await page
+        .getByRole('row')
+        .filter({ hasText: /200\s*assistant/ })
+        .first()
+        .click();
       await page.getByRole('dialog').waitFor();
       await settled();
     },
@@ -63,6 +81,37 @@ const SHOTS: readonly Shot[] = [
   { name: 'limits', path: 'tenants?tab=limits', tenant: 'northwind' },
   { name: 'people', path: 'tenants?tab=people', tenant: 'acme' },
   { name: 'policies', path: 'policies?range=7d' },
+  {
+    ...{ name: 'guardrails', path: 'policies?tab=guardrails', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByLabel('Check', { exact: true }).selectOption('logged');
+      await page.getByLabel('Guardrails (JSON)').fill(GUARDRAILS);
+      await page.getByRole('button', { name: 'Try' }).click();
+      await page.getByText(/would have been blocked/).waitFor();
+      await settled();
+    },
+  },
+  { name: 'cache', path: 'policies?tab=cache', tenant: 'acme' },
+  {
+    ...{ name: 'month', path: 'usage?range=7d&by=model', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('table', { name: 'Budgets and quotas' }).getByRole('row').nth(1).click();
+      await settled();
+      await page.getByRole('heading', { name: 'This month' }).evaluate((one) => one.scrollIntoView());
+    },
+  },
+  {
+    ...{ name: 'limit-preview', path: 'tenants?tab=limits', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByLabel('At most').fill('80');
+      await page.getByRole('button', { name: 'What would they have done last week?' }).click();
+      await page
+        .getByText(/would have rejected/)
+        .first()
+        .waitFor();
+      await settled();
+    },
+  },
   { name: 'events', path: 'events', tenant: 'acme' },
   {
     ...{ name: 'events-verified', path: 'events' },
@@ -117,6 +166,8 @@ try {
   )) {
     const context = await browser.newContext({ ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });
     const watched = await watch(context, url);
+    // Pictures are made on busy machines, too.
+    context.setDefaultTimeout(PATIENCE_MS);
     const { page } = watched;
     await context.request.post(`${url}/v1/auth/sign-in`, { data: { key: ADMIN_KEY } });
     if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
