@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 
 /** Presses of Tab that a page may need until a control has the focus. */
 const MAX_TABS = 90;
+const MAX_WAIT_MS = 10_000;
 
 interface Focused {
   readonly name: string;
@@ -84,6 +85,18 @@ export class Keys {
   async choose(name: string | RegExp, text: string): Promise<void> {
     await this.to(name, 'select');
     await this.page.keyboard.type(text);
+  }
+
+  /** Resolves when the focus has returned to a control: a closed dialog gives it back in a later turn. */
+  async isBackOn(name: string | RegExp, role?: string): Promise<void> {
+    const deadline = performance.now() + MAX_WAIT_MS;
+    for (;;) {
+      const found = await focusedOn(this.page);
+      const isNamed = typeof name === 'string' ? found.name === name : name.test(found.name);
+      if (isNamed && (role === undefined || role === found.role)) return;
+      assert.ok(performance.now() < deadline, `the focus is on ${found.role} ${found.name.slice(0, 80)}`);
+      await this.page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
+    }
   }
 
   focused(): Promise<Focused> {

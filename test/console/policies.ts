@@ -99,7 +99,7 @@ describe('policies, before they are enforced', { skip: SKIP }, () => {
         const keys = new Keys(page);
         await keys.use('Cancel');
         await seesNot(dialog);
-        assert.equal((await keys.focused()).name, 'Count the entries');
+        await keys.isBackOn('Count the entries');
         await keys.press('Enter');
         await sees(dialog);
         await keys.use('Clear');
