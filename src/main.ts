@@ -196,10 +196,11 @@ function commands(setExit: (code: number) => void): Command {
     .command('migrate')
     .description('apply pending migrations to all databases, as starting the gateway does')
     .option('--plan', 'list pending migrations and apply none')
+    .option('--dry-run', 'the same as --plan')
     .option('--json', 'print as JSON')
-    .action(async ({ plan, json }: { plan?: boolean; json?: boolean }) => {
+    .action(async ({ plan, dryRun, json }: { plan?: boolean; dryRun?: boolean; json?: boolean }) => {
       const { migrateCommand } = await import('./cli/migrate.ts');
-      await migrateCommand(await command(), plan === true, json === true);
+      await migrateCommand(await command(), plan === true || dryRun === true, json === true);
     });
 
   program

@@ -119,11 +119,13 @@ describe('doctor changes nothing', () => {
     const { code, findings } = await examine({ WEIR_DATA_DIR: dataDir });
     expect(findings.get('store')?.message).toContain('the next start applies 2 migrations');
     expect(code).toBe(0);
-    const plan = await weir(['migrate', '--plan', '--json'], { WEIR_DATA_DIR: dataDir });
-    expect(JSON.parse(plan.stdout)).toMatchObject({
-      applied: false,
-      databases: [{ database: 'control' }, { database: 'default' }],
-    });
+    for (const option of ['--plan', '--dry-run']) {
+      const plan = await weir(['migrate', option, '--json'], { WEIR_DATA_DIR: dataDir });
+      expect(JSON.parse(plan.stdout)).toMatchObject({
+        applied: false,
+        databases: [{ database: 'control' }, { database: 'default' }],
+      });
+    }
     expect(contentsOf(dataDir)).toEqual(before);
   }, 30_000);
 
