@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { ChangeContext } from '../tenancy/change-context.ts';
 import type { BillingAccounts } from './billing-accounts.ts';
-import type { Invoices } from './invoices.ts';
+import type { Invoice, Invoices } from './invoices.ts';
 import type { MonthClose } from './month-close.ts';
 
 export interface CloseRequest {
@@ -64,8 +64,19 @@ export class CloseRun {
     const { id, created, isEmpty } = await this.months.close(tenant, month, by);
     if (isEmpty) return { ...NONE, tenant, created, error: null };
     let invoice = await this.invoices.get(id);
-    if (issue && invoice.status === 'draft') invoice = await this.invoices.issue(id, undefined, by);
+    if (issue && invoice.status === 'draft') invoice = await this.#issue(id, by);
     const { number, status, currency, total } = invoice;
     return { tenant, invoice: id, created, number, status, currency, total, error: null };
+  }
+
+  /** Issues a draft, or returns what another process has issued in the meantime. */
+  async #issue(id: string, by: ChangeContext): Promise<Invoice> {
+    try {
+      return await this.invoices.issue(id, undefined, by);
+    } catch (error) {
+      const invoice = await this.invoices.get(id);
+      if (invoice.status === 'draft') throw error;
+      return invoice;
+    }
   }
 }

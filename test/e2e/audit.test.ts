@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { eventually, mockConfig, weir } from './harness.ts';
-import { dataOf, done } from './helpers/admin.ts';
+import { admin, dataOf, done } from './helpers/admin.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'weir-audit-'));
 const SECRET = 'sk-must-not-be-recorded-0123456789';
@@ -40,6 +40,11 @@ test('trails are searched, and verified in the background', async () => {
     { action: 'tenant.create', subject: 'tenant:acme' },
   ]);
   expect(dataOf(await done(gateway, 'GET', '/audit?search=no%25such'))).toEqual([]);
+  // The command was another process: the gateway follows within a second.
+  await eventually(
+    'the gateway knows the tenant',
+    async () => (await admin(gateway, 'GET', '/tenants/acme')).status === 200,
+  );
   for (const trail of ['/audit', '/tenants/acme/audit']) {
     expect(await done(gateway, 'GET', `${trail}/chain`)).toMatchObject({
       object: 'audit_chain',

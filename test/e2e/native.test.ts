@@ -414,7 +414,7 @@ describe('/openapi.json', () => {
       // Items of the configuration, too: writing them has its own tests.
       if (/^\/admin\/v1\/(?:providers|models)\//.test(template)) continue;
       // A route that needs a prompt or a body shows that it exists by asking for it.
-      const bodyless = path === '/v1/auth/token' || path.endsWith('/cache/clear');
+      const bodyless = path === '/v1/auth/token' || /\/(?:cache\/clear|chain\/verify)$/.test(path);
       const incomplete = (['POST', 'PATCH'].includes(method) && !bodyless) || path === '/stream';
       const authorization = `Bearer ${pair.gateway.adminKey}`;
       if (/\{(?!id\})/.test(template)) {

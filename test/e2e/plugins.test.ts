@@ -272,7 +272,10 @@ describe('the configuration', () => {
       return [headers.get('x-process'), headers.get('x-none')];
     };
     expect(await stamps()).toEqual(['one', 'one']);
-    const restarts = (await metrics()).match(/weir_plugin_ends_total.*/g);
+    // Plugins that misbehaved in the cases before may still be ending.
+    const kept = async () =>
+      (await metrics()).match(/weir_plugin_ends_total\{plugin="(?:words|headers|header-router)".*/g);
+    const restarts = await kept();
     writeFileSync(stampModule, stampSource('two'));
     gateway.signal('SIGHUP');
     await eventually('the new module runs', async () => String(await stamps()) === 'two,two');
@@ -280,7 +283,7 @@ describe('the configuration', () => {
     writeFileSync(join(folder, 'suffix.mjs'), "export const suffix = '!';");
     gateway.signal('SIGHUP');
     await eventually('the imported file is read', async () => (await stamps())[0] === 'two!');
-    expect((await metrics()).match(/weir_plugin_ends_total.*/g)).toEqual(restarts);
+    expect(await kept()).toEqual(restarts);
     rmSync(stampModule);
     gateway.signal('SIGHUP');
     await gateway.waitForOutput(/plugins\[\d+\]\.module: there is no module/);
