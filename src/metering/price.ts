@@ -31,7 +31,9 @@ export function costPico(price: ModelPrice, usage: Usage, durationMs = 0): numbe
  * @returns 10^-12 US dollars
  */
 export function outputCostPico(price: ModelPrice, usage: Usage, cost: number, durationMs: number): number {
-  if (!usage.outputTokens) return 0;
+  const { inputTokens = 0, outputTokens = 0 } = usage;
+  const direct = partPico(rateOf(price, 3), outputTokens, inputTokens);
+  if (Number.isSafeInteger(direct)) return direct;
   const { outputTokens: _, ...input } = usage;
   return cost - (costPico(price, input, durationMs) ?? cost);
 }
