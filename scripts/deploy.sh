@@ -10,6 +10,7 @@ target=${1:-}
 [ $# -eq 0 ] || shift
 overlay=
 image=
+namespace=${NAMESPACE:-weir}
 dry=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -22,6 +23,36 @@ done
 
 run() {
   if [ -n "$dry" ]; then echo "+ $*"; else "$@"; fi
+}
+
+# Gateways and the migration have one image.
+build() {
+  if [ -n "$dry" ]; then
+    echo "+ kubectl kustomize $folder"
+  elif [ -n "$image" ]; then
+    kubectl kustomize "$folder" > "$manifests.all"
+    sed -E "s|image: [^ ]*/weir:[^ ]*|image: $image|" "$manifests.all" > "$manifests"
+    rm -f "$manifests.all"
+  else
+    kubectl kustomize "$folder" > "$manifests"
+  fi
+}
+
+# The job ends itself after its deadline.
+migrated() {
+  while :; do
+    state=$(kubectl --namespace "$namespace" get job weir-migrate \
+      --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
+    case $state in
+      *Complete*) return 0 ;;
+      *Failed*)
+        kubectl --namespace "$namespace" logs job/weir-migrate >&2 || true
+        echo 'The migration failed, and no gateway was changed.' >&2
+        return 1
+        ;;
+    esac
+    sleep 3
+  done
 }
 
 if [ -n "$image" ] && [ -n "${COSIGN_IDENTITY:-}" ]; then
@@ -46,12 +77,16 @@ case $target in
   kubernetes)
     folder=deploy/kubernetes/overlays/${overlay:?name an overlay of deploy/kubernetes/overlays}
     [ -d "$folder" ] || { echo "There is no $folder." >&2; exit 1; }
-    run kubectl apply --kustomize "$folder"
-    if [ -n "$image" ]; then
-      run kubectl --namespace "${NAMESPACE:-weir}" set image deployment/weir "weir=$image"
-    fi
-    if ! run kubectl --namespace "${NAMESPACE:-weir}" rollout status deployment/weir --timeout 10m; then
-      run kubectl --namespace "${NAMESPACE:-weir}" rollout undo deployment/weir
+    manifests=$(mktemp)
+    trap 'rm -f "$manifests"' EXIT
+    build
+    # A finished job cannot be changed.
+    run kubectl --namespace "$namespace" delete job weir-migrate --ignore-not-found
+    run kubectl apply --filename "$manifests" --selector weir.dev/phase=prepare
+    if [ -n "$dry" ] || grep -q 'name: weir-migrate' "$manifests"; then run migrated; fi
+    run kubectl apply --filename "$manifests"
+    if ! run kubectl --namespace "$namespace" rollout status deployment/weir --timeout 10m; then
+      run kubectl --namespace "$namespace" rollout undo deployment/weir
       echo 'The new version did not become ready; the previous one is back.' >&2
       exit 1
     fi

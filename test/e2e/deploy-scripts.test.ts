@@ -90,6 +90,55 @@ describe('deploy.sh', () => {
   });
 });
 
+/** Notes its calls; the migration has the state of the variable. */
+const KUBECTL = `#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$*" in
+  kustomize*) printf 'image: example.com/weir:1.0.0\\nname: weir-migrate\\n' ;;
+  *'get job'*) printf '%s' "$MIGRATION" ;;
+  *apply*) sed 's/^/applied /' "$(echo "$*" | sed 's/.*--filename \\([^ ]*\\).*/\\1/')" >> "$CALLS" ;;
+  *'get pods'*) echo 'weir-1 1/1 Running 0' ;;
+esac
+`;
+describe('deploy.sh kubernetes', () => {
+  const deploy = async (migration: string) => {
+    const bin = mkdtempSync(join(folder, 'bin-'));
+    writeFileSync(join(bin, 'kubectl'), KUBECTL, { mode: 0o755 });
+    mkdirSync(join(folder, 'deploy/kubernetes/overlays/small'), { recursive: true });
+    const calls = join(bin, 'calls');
+    const env = { PATH: `${bin}:${process.env.PATH}`, CALLS: calls, MIGRATION: migration };
+    const { code, output } = await run('deploy.sh', ['kubernetes', 'small', '--image', 'new/weir:2'], env);
+    return { code, output, calls: readFileSync(calls, 'utf8').trim().split('\n') };
+  };
+
+  test('migrates with the new image before it replaces gateways', async () => {
+    const { code, calls } = await deploy('Complete');
+    expect(code).toBe(0);
+    const steps = calls.map(
+      (call) =>
+        /delete job|(?<=apply.*)selector|get job|rollout|^apply(?!.*selector)|get pods/.exec(call)?.[0],
+    );
+    expect(steps.filter(Boolean)).toEqual([
+      'delete job',
+      'selector',
+      'get job',
+      'apply',
+      'rollout',
+      'get pods',
+    ]);
+    expect(calls.filter((call) => call.startsWith('applied image'))).toEqual([
+      'applied image: new/weir:2',
+      'applied image: new/weir:2',
+    ]);
+  });
+
+  test('changes no gateway when the migration fails', async () => {
+    const { code, output, calls } = await deploy('FailureTarget Failed');
+    expect([code, output]).toEqual([1, expect.stringContaining('The migration failed')]);
+    expect(calls.filter((call) => call.includes('apply') && !call.includes('selector'))).toEqual([]);
+  });
+});
+
 describe.skipIf(!has('curl'))('health-check.sh', () => {
   test('reports each model of a gateway, and fails when it is down', async () => {
     const gateway: Gateway = await startGateway({ config: mockConfig('http://127.0.0.1:9') });
