@@ -9,7 +9,7 @@ const out = process.argv[2] ?? join(root, 'dist/program');
 
 /** Threads have entries of their own. */
 const THREAD = /new URL\('\.\/([\w-]+-worker)\.ts', import\.meta\.url\)/g;
-/** Everything else that modules find beside themselves, such as Lua scripts, stays where it is. */
+/** Other files that a module reads by a relative path, such as Lua scripts, stay in the source tree. */
 const OWN_URL = /\bimport\.meta\.url\b/g;
 
 const threads = [...new Bun.Glob('**/*-worker.ts').scanSync({ cwd: source })].map((path) =>

@@ -64,6 +64,6 @@ output "bucket" {
 }
 
 output "kustomize_env" {
-  description = "tofu output -raw kustomize_env > ../../../kubernetes/overlays/production/terraform.env"
+  description = "Region, secret and bucket, for the overlay of deploy/kubernetes."
   value       = module.region.kustomize_env
 }

@@ -9,7 +9,7 @@ output "bucket" {
 }
 
 output "kustomize_env" {
-  description = "Values of the overlays in deploy/kubernetes: write them to terraform.env of the overlay."
+  description = "Region, secret and bucket, for the overlay of deploy/kubernetes."
   value = join("\n", [
     "AWS_REGION=${var.region}",
     "SECRET_NAME=${module.stores.secret_name}",
