@@ -61,6 +61,19 @@ export class Tools {
   }
 
   /**
+   * Installs an npm package without a program.
+   * @param {string} spec name and exact version
+   * @returns {Promise<string>} path of the folder `node_modules` that has it
+   * @throws {ToolUnavailable}
+   */
+  npmModules(spec) {
+    return this.#install('npm', spec, async (folder) => {
+      await run(['npm', 'install', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel=error', spec]);
+      return 'node_modules';
+    });
+  }
+
+  /**
    * Installs a Python package in a virtual environment of its own.
    * @param {string} spec name and exact version, such as `checkov==3.2.400`; several are separated by spaces
    * @param {string} program name of its program; `python` for the interpreter that has the package
