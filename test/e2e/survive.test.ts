@@ -82,7 +82,8 @@ function load(): Load {
         }
       } catch (error) {
         // A stream that its client has begun to read cannot be started again elsewhere.
-        if (said !== '' && String(error).includes('closed the connection in the middle of its response')) return;
+        if (said !== '' && String(error).includes('closed the connection in the middle of its response'))
+          return;
         throw error;
       }
     } else said = (await client.chat.completions.create(body)).choices[0]?.message.content ?? '';
