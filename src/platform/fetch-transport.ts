@@ -214,7 +214,7 @@ function warnOfHandlerError(error: unknown): void {
 }
 
 /** The types of fetch reject views of shared memory, so such a view is copied. */
-function ownBuffer(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> {
+export function ownBuffer(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> {
   if (typeof body === 'string') return body;
   const { buffer } = body;
   return buffer instanceof ArrayBuffer

@@ -5,7 +5,7 @@ import { S3Archive } from './s3-archive.ts';
 const MIB = 1024 * 1024;
 let store: ObjectStore;
 beforeEach(() => {
-  store = startObjectStore('logs', 2);
+  store = startObjectStore('logs', { pageSize: 2 });
 });
 afterEach(() => store.close());
 

@@ -3,7 +3,7 @@ import type { ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
 import { AZURE_OPENAI, azureFromEnvironment, createAzureAdapter, entraTokens } from './azure-openai/index.ts';
-import { type AwsCredentialSource, defaultAwsCredentials } from './bedrock/sign.ts';
+import { type AwsCredentialSource, defaultAwsCredentials } from '../platform/aws-signature.ts';
 import { bedrockUrl } from './bedrock/url.ts';
 import { GEMINI_URL, vertexUrl } from './gemini/url.ts';
 import { CachedTokenSource, serviceAccountGrant, type TokenSource } from './oauth-tokens.ts';

@@ -1,7 +1,8 @@
 import type { GuardrailServerSettings } from '../../config/guardrail-server-schema.ts';
 import type { Clock } from '../../core/clock.ts';
 import { isRecord, records } from '../../core/json.ts';
-import { bedrockAuthorizer, defaultAwsCredentials } from '../../providers/bedrock/sign.ts';
+import { defaultAwsCredentials } from '../../platform/aws-signature.ts';
+import { bedrockAuthorizer } from '../../providers/bedrock/sign.ts';
 import { bedrockUrl } from '../../providers/bedrock/url.ts';
 import { Findings, invalidResponse, kindOf, objectOf } from './findings.ts';
 import { postJson } from './requests.ts';

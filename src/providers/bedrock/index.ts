@@ -1,4 +1,5 @@
 import type { ChatRequest, Origin } from '../../core/chat/request.ts';
+import type { AwsCredentialSource } from '../../platform/aws-signature.ts';
 import { createAdapter } from '../adapter.ts';
 import type { ChatFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
@@ -11,7 +12,7 @@ import { wireConversation } from './messages.ts';
 import { forcesJsonTool, wireParameters } from './parameters.ts';
 import { ConverseEventReader } from './reader.ts';
 import { parseConverse } from './response.ts';
-import { type AwsCredentialSource, bedrockAuthorizer } from './sign.ts';
+import { bedrockAuthorizer } from './sign.ts';
 import { modelUrl } from './url.ts';
 
 /** Signatures of Claude are valid on every platform that runs it. */
