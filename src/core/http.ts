@@ -32,6 +32,13 @@ export interface HttpRequest {
    */
   readBody(limit: number): Uint8Array | Promise<Uint8Array>;
   /**
+   * Reads the body in parts, instead of `readBody`: a part is in memory until the next one is asked for, and the client
+   * waits meanwhile. Absent where bodies are read whole.
+   * @param limit in bytes, of all parts
+   * @throws BodyError, at once or while it is read
+   */
+  streamBody?(limit: number): AsyncIterable<Uint8Array>;
+  /**
    * Sets the longest body of the route, whatever `readBody` allows. More is never kept, read or not.
    * @param bytes 0 or more
    */

@@ -35,6 +35,64 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       }
     });
 
+    test('a streamed body waits for its handler, and may be larger than the memory for bodies', async () => {
+      const parts: number[] = [];
+      const served = start(async (request) => {
+        let sum = 0;
+        for await (const part of request.streamBody?.(20_000_000) ?? []) {
+          parts.push(part.length);
+          for (const byte of part) sum = (sum + byte) % 65_521;
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        return reply(200, String(sum));
+      });
+      const connection = await served.open();
+      const body = 'abcdefgh'.repeat(500_000);
+      await connection.send(post(body));
+      const response = await connection.readResponse();
+      let wanted = 0;
+      for (const byte of Buffer.from(body)) wanted = (wanted + byte) % 65_521;
+      expect(response.text()).toBe(String(wanted));
+      expect(parts.reduce((sum, length) => sum + length, 0)).toBe(body.length);
+      expect(Math.max(...parts)).toBeLessThan(2_000_000);
+      // The connection serves the next request.
+      await connection.send(post('x'));
+      expect((await connection.readResponse()).text()).toBe(String('x'.charCodeAt(0)));
+    });
+
+    test('a streamed body is at most as long as its limit', async () => {
+      const caught: unknown[] = [];
+      const { open } = start(async (request) => {
+        try {
+          for await (const _ of request.streamBody?.(1_000) ?? []);
+        } catch (error) {
+          caught.push(error);
+        }
+        return reply(413, 'too large');
+      });
+      const connection = await open();
+      await connection.send(post('x'.repeat(1_001)));
+      expect((await connection.readResponse()).status).toBe(413);
+      expect(caught).toEqual([expect.objectContaining({ reason: 'too_large' })]);
+    });
+
+    test('a streamed body whose client is gone ends with an error', async () => {
+      const caught: unknown[] = [];
+      const { open } = start(async (request) => {
+        try {
+          for await (const _ of request.streamBody?.(1_000) ?? []);
+        } catch (error) {
+          caught.push(error);
+        }
+        return reply(400, 'gone');
+      });
+      const connection = await open();
+      await connection.send('POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc');
+      connection.destroy();
+      await until(() => caught.length > 0);
+      expect(caught).toEqual([expect.objectContaining({ reason: 'ended_early' })]);
+    });
+
     test('split anywhere and pipelined are the same requests', async () => {
       const { open } = start(async (request) => {
         const { status, headers, body } = await echo(request);

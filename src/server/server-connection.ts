@@ -309,7 +309,7 @@ export class ServerConnection
   }
 
   resumeBody({ head }: ServerRequest): void {
-    if (head.expectsContinue) {
+    if (head.expectsContinue && !this.#continued) {
       this.#continued = true;
       this.#writer.write(CONTINUE);
     }

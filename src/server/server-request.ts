@@ -19,6 +19,9 @@ export interface RequestCarrier {
 /** Bytes of a body that are kept before the handler reads it. */
 const MAX_UNREAD = 64 * 1024;
 
+/** Bytes of a streamed body that are kept while its handler processes a part. */
+const MAX_PART = 256 * 1024;
+
 const NO_BYTES = new Uint8Array(0);
 
 /** One request. It is handled when its head has arrived; its body may arrive meanwhile. */
@@ -35,6 +38,9 @@ export class ServerRequest implements HttpRequest {
   #length = 0;
   /** Bytes that count as kept: until the end of the request, since its handler holds the body. */
   #kept = 0;
+  /** Bytes of a streamed body that its handler has processed. */
+  #processed = 0;
+  #isStreamed = false;
   /** The longest body that the route takes. */
   #maxBody = Number.POSITIVE_INFINITY;
   #limit: number | undefined;
@@ -108,12 +114,41 @@ export class ServerRequest implements HttpRequest {
   }
 
   readBody(wanted: number): Uint8Array | Promise<Uint8Array> {
+    this.#ask(wanted);
+    if (this.complete) return this.#take();
+    return this.#nextBytes();
+  }
+
+  streamBody(wanted: number): AsyncIterable<Uint8Array> {
+    this.#ask(wanted);
+    this.#isStreamed = true;
+    return this.#streamParts();
+  }
+
+  async *#streamParts(): AsyncGenerator<Uint8Array> {
+    while (true) {
+      if (this.#dropped) throw this.#dropped;
+      if (this.#gone) throw new BodyError('ended_early');
+      const bytes = this.#take();
+      if (bytes.length > 0) {
+        yield bytes;
+        this.#release(Math.min(bytes.length, this.#kept));
+        this.#processed += bytes.length;
+      } else if (this.complete) return;
+      else await this.#nextBytes();
+    }
+  }
+
+  /** The handler asks for the body. @throws BodyError where it is too long already */
+  #ask(wanted: number): void {
     const limit = Math.min(wanted, this.#maxBody);
     if (this.head.framing > limit || this.#length > limit) this.#drop(BodyError.tooLarge(limit));
     if (this.#dropped) throw this.#dropped;
     if (this.#limit === undefined) this.#carrier.memory.bodyAsked(this.#kept);
     this.#limit = limit;
-    if (this.complete) return this.#take();
+  }
+
+  #nextBytes(): Promise<Uint8Array> {
     if (this.#gone) throw new BodyError('ended_early');
     this.#waiting = Promise.withResolvers();
     this.#carrier.resumeBody(this);
@@ -142,22 +177,25 @@ export class ServerRequest implements HttpRequest {
 
   /** Counts what has arrived of the body, once for each read of the socket: a read may have thousands of parts. */
   countBody(): void {
-    const bytes = this.#length - this.#kept;
+    const bytes = this.#length - this.#processed - this.#kept;
     if (bytes === 0 || this.#dropped) return;
     const unread = this.#limit === undefined;
-    if (!this.#carrier.memory.keepBody(bytes, this.#length, unread)) {
+    if (!this.#carrier.memory.keepBody(bytes, this.#kept + bytes, unread)) {
       this.fail(new BodyError('no_memory'));
       return;
     }
     this.#kept += bytes;
-    if (unread && this.#length > MAX_UNREAD) this.#carrier.pauseBody();
+    if (unread ? this.#length > MAX_UNREAD : this.#isStreamed && this.#kept > MAX_PART) {
+      this.#carrier.pauseBody();
+    }
+    if (this.#isStreamed) this.#waiting?.resolve(NO_BYTES);
   }
 
   completed(): void {
     // Before the handler has it.
     this.countBody();
     this.complete = true;
-    if (!this.#dropped) this.#waiting?.resolve(this.#take());
+    if (!this.#dropped) this.#waiting?.resolve(this.#isStreamed ? NO_BYTES : this.#take());
   }
 
   /**
@@ -207,9 +245,9 @@ export class ServerRequest implements HttpRequest {
     this.#release();
   }
 
-  #release(): void {
-    if (this.#kept === 0) return;
-    this.#carrier.memory.releaseBody(this.#kept, this.#limit === undefined);
-    this.#kept = 0;
+  #release(bytes = this.#kept): void {
+    if (bytes === 0) return;
+    this.#carrier.memory.releaseBody(bytes, this.#limit === undefined);
+    this.#kept -= bytes;
   }
 }
