@@ -13,6 +13,7 @@ import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
 import type { Job } from './job-runner.ts';
+import type { JobParts as QueuedJobs } from './jobs.ts';
 import type { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import type { StorageSizes } from './storage-sizes.ts';
@@ -31,6 +32,7 @@ const CONFIG_REFRESH_MS = 5_000;
 export interface JobParts {
   readonly stores: Stores;
   readonly durableEvents: DurableEvents;
+  readonly queued: QueuedJobs;
   readonly usage: UsageParts;
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
@@ -59,6 +61,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
   const {
     stores,
     durableEvents,
+    queued,
     usage,
     replays,
     dataRetention,
@@ -258,6 +261,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       run: () => metricExporter.tick(),
     },
     ...durableEvents.jobs,
+    ...queued.jobs,
     {
       name: 'report the heads of audit trails',
       byParent: true,

@@ -48,6 +48,7 @@ import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { createHardware } from './hardware.ts';
 import { type Job, JobRunner } from './job-runner.ts';
+import { createJobs } from './jobs.ts';
 import { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
@@ -185,6 +186,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const instance = randomIds('gw_')();
   const durableEvents = createDurableEvents({
     ...{ config, env, stores, clock, events, instance, isWorker: worker !== undefined },
+  });
+  const queued = createJobs({
+    ...{ config: loaded.config, stores, clock, events, instance, metrics },
+    isReady: () => lifecycle.state === 'ready',
   });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
   const metricExporter = createMetricExport({
@@ -376,6 +381,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       ...{
         stores,
         durableEvents,
+        queued,
         usage,
         replays: replays.store,
         dataRetention,
@@ -401,6 +407,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       if (!worker) await publishPendingChanges(stores);
     },
     close: async () => {
+      await queued.close();
       await durableEvents.close();
       await engines.close();
       await Promise.all([exporter.close(), metricExporter.close()]);

@@ -85,6 +85,9 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'usage.count_failed': ({ error }) =>
       logger.error({ err: error }, 'token count failed; usage is estimated by length'),
 
+    'queued_job.failed': ({ kind, job, tenant, error }) =>
+      logger.error({ kind, job, tenant, err: error }, 'queued job failed for good; it is set aside'),
+
     'change_channel.lost': ({ error }) =>
       logger.warn(
         { err: error },

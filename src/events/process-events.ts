@@ -28,6 +28,12 @@ export const PROCESS_CONTRACTS = {
     impact: text.describe('the state of the gateway until the job succeeds'),
     error,
   }),
+  'queued_job.failed': event('A job of the durable queue failed for good. It is set aside.', {
+    kind: text,
+    job: text.describe('its id'),
+    tenant: text,
+    error,
+  }),
   'tenant_events.delivery_failed': event('Events of a tenant could not be published; they are retried.', {
     tenant: text,
     error,

@@ -6,6 +6,7 @@ import { gpuFamilies } from './families/gpu-families.ts';
 import { guardrailFamilies } from './families/guardrail-families.ts';
 import { httpFamilies } from './families/http-families.ts';
 import { inferenceFamilies, providerFamilies } from './families/inference-families.ts';
+import { jobFamilies } from './families/job-families.ts';
 import { limitFamilies } from './families/limit-families.ts';
 import { type LossKind, lossesOf, lossFamilies } from './families/loss-families.ts';
 import { pluginFamilies } from './families/plugin-families.ts';
@@ -48,6 +49,7 @@ export class Metrics {
   readonly gpus: ReturnType<typeof gpuFamilies>;
   readonly http: ReturnType<typeof httpFamilies>;
   readonly storage: ReturnType<typeof storageFamilies>;
+  readonly jobs: ReturnType<typeof jobFamilies>;
   readonly losses: ReturnType<typeof lossFamilies>;
   readonly configReloads: CounterFamily<readonly ['result'], 'weir_config_reloads_total'>;
 
@@ -89,6 +91,7 @@ export class Metrics {
       () => traffic?.().sentBytes,
     );
     this.storage = storageFamilies(families);
+    this.jobs = jobFamilies(families);
     this.losses = lossFamilies(families);
     processFamilies(families, { stats: readProcess, limits, eventLoop });
     families.section('Weir');

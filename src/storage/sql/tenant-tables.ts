@@ -1,5 +1,6 @@
 import type { MetricSums } from '../usage-metrics.ts';
 import type { UsageSums } from '../usage-totals.ts';
+import type { BatchResultRow } from './batch-tables.ts';
 
 export { USAGE_SUMS, type UsageSums } from '../usage-totals.ts';
 
@@ -141,6 +142,8 @@ export interface TenantTables {
     response: string;
     native: number;
   };
+  /** Results of batches that run. */
+  batch_results: BatchResultRow;
   /** The responses of output items, by the items' ids. */
   response_items: { id: string; response: string };
   /** Sums of the events by hour and by day (UTC): `period` is `hour` or `day`. */

@@ -1,8 +1,10 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
+import { addBatches } from './batches.ts';
 import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addEventLog } from './events.ts';
+import { addJobs } from './jobs.ts';
 import { addWebhooks } from './webhooks.ts';
 
 /** Migrations of the control database. */
@@ -214,4 +216,6 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0009_event_log': { up: addEventLog },
   '0010_webhooks': { up: addWebhooks },
   '0011_billing': { up: addBilling },
+  '0012_jobs': { up: addJobs },
+  '0013_batches': { up: addBatches },
 };

@@ -1,5 +1,6 @@
 import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
+import { addBatchResults } from './batches.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addMetrics } from './metrics.ts';
 import { addPrompts } from './prompts.ts';
@@ -270,4 +271,5 @@ export const TENANT_MIGRATIONS: Migrations = {
       }
     },
   },
+  '0017_batch_results': { up: addBatchResults },
 };

@@ -1,0 +1,21 @@
+import type { MetricFamilies } from '../metric-families.ts';
+
+/** The durable job queue, and batches. */
+export function jobFamilies(families: MetricFamilies) {
+  families.section('Queued jobs');
+  return {
+    runs: families.counter(
+      'weir_job_runs_total',
+      'Runs of queued jobs, by kind and `outcome`: `done`, `again` (later, without a failure), `retried`, `failed` (for good) or `lost` (another gateway has it, or it was cancelled).',
+      ['kind', 'outcome'],
+    ),
+    queued: families.gauge(
+      'weir_jobs',
+      'Queued jobs of all gateways by kind and `state`: `queued`, `running` or `failed`; read every 15 seconds.',
+      ['kind', 'state'],
+    ),
+    oldest: families.gauge('weir_job_oldest_seconds', 'How long the oldest queued job of a kind is due.', [
+      'kind',
+    ]),
+  };
+}

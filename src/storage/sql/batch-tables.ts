@@ -1,0 +1,91 @@
+/** A file of a tenant. Its content is stored elsewhere, under the id. */
+export interface FileRow {
+  id: string;
+  tenant: string;
+  /** Of the key that created it; empty for a file that Weir wrote. */
+  key_id: string;
+  member: string | null;
+  purpose: string;
+  filename: string;
+  bytes: number;
+  /** SHA-256 of the content, as lower-case hexadecimal digits. */
+  digest: string;
+  /** 1 for a file that Weir wrote: it counts for no quota. */
+  own: number;
+  created_at: number;
+  expires_at: number | null;
+}
+
+/** A batch. Times are Unix milliseconds. */
+export interface BatchRow {
+  id: string;
+  tenant: string;
+  key_id: string;
+  /** `admin`, `api_key` or `session`: how the caller is found again when a line runs. */
+  caller: string;
+  member: string | null;
+  /** `openai` or `anthropic`: the form of its input and results. */
+  form: string;
+  /** Of all lines; empty where each line has its own. */
+  endpoint: string;
+  status: string;
+  /** The provider that runs it, and its id there; empty for a batch that Weir runs. */
+  provider: string;
+  provider_batch: string;
+  input_file: string;
+  output_file: string | null;
+  error_file: string | null;
+  /** JSON object of the client. */
+  metadata: string;
+  /** JSON list: why the input is not valid. */
+  errors: string;
+  /** JSON list of the models that lines name. */
+  models: string;
+  total: number;
+  completed: number;
+  failed: number;
+  /** Lines that were cancelled or expired, which are part of `failed`. */
+  unfinished: number;
+  input_tokens: number;
+  output_tokens: number;
+  /** 10^-12 US dollars, as decimal digits. */
+  cost_pico: string;
+  /** Lines whose cost is unknown. */
+  unpriced: number;
+  output_expires_ms: number | null;
+  /** As the client asked: `24h`. */
+  completion_window: string;
+  created_at: number;
+  expires_at: number;
+  started_at: number | null;
+  finalizing_at: number | null;
+  cancelling_at: number | null;
+  ended_at: number | null;
+  version: number;
+}
+
+/** Files and batches in the control database. */
+export interface BatchTables {
+  files: FileRow;
+  batches: BatchRow;
+}
+
+/** The result of one line, until the batch has ended. */
+export interface BatchResultRow {
+  batch: string;
+  /** From 1. */
+  line: number;
+  custom_id: string;
+  request_id: string;
+  /** HTTP status; 0 for a line that did not run. */
+  status: number;
+  /** Code of the error that kept the line from running: `cancelled` or `expired`; empty for one that ran. */
+  error: string;
+  /** JSON text of the response. */
+  body: string;
+  input_tokens: number;
+  output_tokens: number;
+  /** 10^-12 US dollars; null where it is unknown. */
+  cost_pico: number | null;
+  created_at: number;
+}

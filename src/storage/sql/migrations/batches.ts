@@ -1,0 +1,84 @@
+import type { Kysely } from 'kysely';
+import { asPrimaryKey, primaryText, requiredInteger, requiredText } from './columns.ts';
+
+/** Files and batches. */
+export async function addBatches(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('files')
+    .addColumn('id', 'text', primaryText)
+    .addColumn('tenant', 'text', requiredText)
+    .addColumn('key_id', 'text', requiredText)
+    .addColumn('member', 'text')
+    .addColumn('purpose', 'text', requiredText)
+    .addColumn('filename', 'text', requiredText)
+    .addColumn('bytes', 'bigint', requiredInteger)
+    .addColumn('digest', 'text', requiredText)
+    .addColumn('own', 'integer', requiredInteger)
+    .addColumn('created_at', 'bigint', requiredInteger)
+    .addColumn('expires_at', 'bigint')
+    .execute();
+  await db.schema.createIndex('files_tenant').on('files').columns(['tenant', 'created_at', 'id']).execute();
+  await db.schema.createIndex('files_expiry').on('files').column('expires_at').execute();
+  await db.schema
+    .createTable('batches')
+    .addColumn('id', 'text', primaryText)
+    .addColumn('tenant', 'text', requiredText)
+    .addColumn('key_id', 'text', requiredText)
+    .addColumn('caller', 'text', requiredText)
+    .addColumn('member', 'text')
+    .addColumn('form', 'text', requiredText)
+    .addColumn('endpoint', 'text', requiredText)
+    .addColumn('status', 'text', requiredText)
+    .addColumn('provider', 'text', requiredText)
+    .addColumn('provider_batch', 'text', requiredText)
+    .addColumn('input_file', 'text', requiredText)
+    .addColumn('output_file', 'text')
+    .addColumn('error_file', 'text')
+    .addColumn('metadata', 'text', requiredText)
+    .addColumn('errors', 'text', requiredText)
+    .addColumn('models', 'text', requiredText)
+    .addColumn('total', 'integer', requiredInteger)
+    .addColumn('completed', 'integer', requiredInteger)
+    .addColumn('failed', 'integer', requiredInteger)
+    .addColumn('unfinished', 'integer', requiredInteger)
+    .addColumn('input_tokens', 'bigint', requiredInteger)
+    .addColumn('output_tokens', 'bigint', requiredInteger)
+    .addColumn('cost_pico', 'text', requiredText)
+    .addColumn('unpriced', 'integer', requiredInteger)
+    .addColumn('output_expires_ms', 'bigint')
+    .addColumn('completion_window', 'text', requiredText)
+    .addColumn('created_at', 'bigint', requiredInteger)
+    .addColumn('expires_at', 'bigint', requiredInteger)
+    .addColumn('started_at', 'bigint')
+    .addColumn('finalizing_at', 'bigint')
+    .addColumn('cancelling_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .addColumn('version', 'integer', requiredInteger)
+    .execute();
+  await db.schema
+    .createIndex('batches_tenant')
+    .on('batches')
+    .columns(['tenant', 'created_at', 'id'])
+    .execute();
+  await db.schema.createIndex('batches_status').on('batches').columns(['status', 'expires_at']).execute();
+}
+
+/** Results of lines, in the database of their tenant. */
+export async function addBatchResults(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('batch_results')
+    .addColumn('batch', 'text', requiredText)
+    .addColumn('line', 'integer', requiredInteger)
+    .addColumn('custom_id', 'text', requiredText)
+    .addColumn('request_id', 'text', requiredText)
+    .addColumn('status', 'integer', requiredInteger)
+    .addColumn('error', 'text', requiredText)
+    .addColumn('body', 'text', requiredText)
+    .addColumn('input_tokens', 'bigint', requiredInteger)
+    .addColumn('output_tokens', 'bigint', requiredInteger)
+    .addColumn('cost_pico', 'bigint')
+    .addColumn('created_at', 'bigint', requiredInteger)
+    .addPrimaryKeyConstraint('batch_results_key', ['batch', 'line'])
+    .$call(asPrimaryKey(db))
+    .execute();
+}
