@@ -1,0 +1,248 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { FileRow } from '../storage/sql/batch-tables.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import {
+  type CreatedPage,
+  fileById,
+  fileUse,
+  isFileInUse,
+  listFiles,
+  unwantedFiles,
+} from '../storage/sql/file-store.ts';
+import type { ContentStore } from './content-store.ts';
+import { fileOf, type Owner, type StoredFile } from './stored-file.ts';
+
+/** The bounds of one tenant's files. */
+export interface FileBounds {
+  /** Bytes of one file. */
+  readonly maxSize: number;
+  /** Files. */
+  readonly maxCount: number;
+  /** Bytes of all files. */
+  readonly maxTotal: number;
+  /** Milliseconds until a file expires that was uploaded without `expires_after`; null for never. */
+  readonly keepMs: number | null;
+}
+
+export interface FilesOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly clock: Pick<Clock, 'wallTime'>;
+  readonly contents: ContentStore;
+  readonly bounds: () => FileBounds;
+}
+
+/** What is known of a file before its content. */
+export interface NewFile {
+  readonly purpose: string;
+  readonly filename: string;
+  /** Unix milliseconds; null for never. */
+  readonly expiresAt: number | null;
+}
+
+const MAX_FILENAME = 255;
+const DAY_MS = 86_400_000;
+const SWEEP = 200;
+
+/**
+ * Files of tenants: rows in the control database, contents in a store. A content is stored before its row, and removed
+ * after it, so that a row always has its content. Methods reject with GatewayError or the store's error.
+ */
+export class Files {
+  constructor(private readonly options: FilesOptions) {}
+
+  get bounds(): FileBounds {
+    return this.options.bounds();
+  }
+
+  /**
+   * Stores an upload as it arrives.
+   * @param describe called after the content, because a form may name the purpose last
+   * @throws GatewayError `request_too_large`, `quota_exceeded`, or what `describe` throws; nothing is stored then
+   */
+  async upload(
+    owner: Owner,
+    content: AsyncIterable<Uint8Array>,
+    describe: () => NewFile | Promise<NewFile>,
+  ): Promise<StoredFile> {
+    const { control } = this.options;
+    assertQuota(await fileUse(control, owner.tenant), 0, this.bounds);
+    const id = newFileId();
+    const measured = new MeasuredContent(content, this.bounds.maxSize);
+    return this.#store(id, measured, async () => {
+      const row = rowOf(id, owner, await describe(), measured, this.options.clock.wallTime());
+      await control.transaction().execute(async (transaction) => {
+        await transaction.insertInto('files').values(row).execute();
+        // With the row of this file: of uploads at the same time, one finds the quota used up.
+        assertQuota(await fileUse(transaction, owner.tenant), 1, this.bounds);
+      });
+      return row;
+    });
+  }
+
+  /** Stores a file that Weir writes, which counts for no quota. @param id from `newFileId`; an existing file is replaced */
+  async writeOwn(
+    id: string,
+    tenant: string,
+    file: NewFile,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<StoredFile> {
+    const { control, clock } = this.options;
+    const measured = new MeasuredContent(content, Number.POSITIVE_INFINITY);
+    const owner = { tenant, keyId: '', member: null };
+    return this.#store(id, measured, async () => {
+      const row = { ...rowOf(id, owner, file, measured, clock.wallTime()), own: 1 };
+      const { bytes, digest } = row;
+      await control
+        .insertInto('files')
+        .values(row)
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ bytes, digest }))
+        .execute();
+      return row;
+    });
+  }
+
+  /** @throws GatewayError `not_found` */
+  async get(tenant: string, id: string): Promise<StoredFile> {
+    const row = await fileById(this.options.control, tenant, id);
+    if (!row || isExpired(row, this.options.clock.wallTime())) throw notFound(id);
+    return fileOf(row);
+  }
+
+  /** @returns a page of a tenant's files */
+  async list(page: CreatedPage & { readonly purpose?: string | undefined }): Promise<StoredFile[]> {
+    const now = this.options.clock.wallTime();
+    const rows = await listFiles(this.options.control, page);
+    return rows.filter((row) => !isExpired(row, now)).map(fileOf);
+  }
+
+  /** @param from the first byte @returns the content of a file that exists */
+  content({ id }: Pick<StoredFile, 'id'>, from = 0): AsyncIterable<Uint8Array> {
+    return this.options.contents.read(id, from);
+  }
+
+  /** @throws GatewayError `not_found`, or `conflict` while a batch reads the file */
+  async delete(tenant: string, id: string): Promise<void> {
+    const { control, contents } = this.options;
+    await this.get(tenant, id);
+    if (await isFileInUse(control, id)) {
+      throw new GatewayError(
+        'conflict',
+        `The file "${id}" is the input of a batch that has not ended. Cancel the batch first.`,
+      );
+    }
+    await control.deleteFrom('files').where('id', '=', id).where('tenant', '=', tenant).execute();
+    await contents.remove(id);
+  }
+
+  /** Deletes files that have expired, and those of deleted tenants; to be called every minute. @returns their number */
+  async deleteExpired(): Promise<number> {
+    const { control, contents, clock } = this.options;
+    const rows = await unwantedFiles(control, clock.wallTime(), SWEEP);
+    for (const { id } of rows) {
+      await control.deleteFrom('files').where('id', '=', id).execute();
+      await contents.remove(id);
+    }
+    return rows.length;
+  }
+
+  /** Removes contents that have no row, a day after they were stored; to be called every hour. */
+  async deleteOrphans(): Promise<void> {
+    const { control, contents, clock } = this.options;
+    for await (const name of contents.namesBefore(clock.wallTime() - DAY_MS)) {
+      const row = await control.selectFrom('files').select('id').where('id', '=', name).executeTakeFirst();
+      if (!row) await contents.remove(name);
+    }
+  }
+
+  async #store(id: string, content: MeasuredContent, add: () => Promise<FileRow>): Promise<StoredFile> {
+    const { contents } = this.options;
+    await contents.write(id, content);
+    try {
+      return fileOf(await add());
+    } catch (error) {
+      await contents.remove(id);
+      throw error;
+    }
+  }
+}
+
+/** @returns an id that cannot be guessed */
+export function newFileId(): string {
+  return `file-${randomBytes(16).toString('hex')}`;
+}
+
+/** A content that is counted and hashed while it is read. */
+class MeasuredContent implements AsyncIterable<Uint8Array> {
+  bytes = 0;
+  readonly #hash = createHash('sha256');
+
+  constructor(
+    private readonly content: AsyncIterable<Uint8Array>,
+    private readonly maxSize: number,
+  ) {}
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    for await (const part of this.content) {
+      this.bytes += part.length;
+      if (this.bytes > this.maxSize) {
+        throw new GatewayError(
+          'request_too_large',
+          `The file is larger than ${this.maxSize} bytes (files.max_size).`,
+        );
+      }
+      this.#hash.update(part);
+      yield part;
+    }
+  }
+
+  get digest(): string {
+    return this.#hash.digest('hex');
+  }
+}
+
+function rowOf(
+  id: string,
+  { tenant, keyId, member }: Owner,
+  { purpose, filename, expiresAt }: NewFile,
+  { bytes, digest }: MeasuredContent,
+  now: number,
+): FileRow {
+  return {
+    ...{ id, tenant, key_id: keyId, member, purpose, filename: shownName(filename), bytes, digest, own: 0 },
+    ...{ created_at: now, expires_at: expiresAt },
+  };
+}
+
+/** The last part of a path, without characters that terminals and headers act on. It is shown only. */
+function shownName(filename: string): string {
+  const name = filename.split(/[/\\]/).at(-1) ?? '';
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').slice(0, MAX_FILENAME) || 'file';
+}
+
+function isExpired({ expires_at }: FileRow, now: number): boolean {
+  return expires_at !== null && expires_at <= now;
+}
+
+/** @param own files that were counted already */
+function assertQuota(use: { count: number; bytes: number }, own: number, bounds: FileBounds): void {
+  const { maxCount, maxTotal } = bounds;
+  if (use.count - own >= maxCount) {
+    throw new GatewayError(
+      'quota_exceeded',
+      `The tenant has ${maxCount} files, which is the maximum (files.max_count). Delete files, or let them expire.`,
+    );
+  }
+  if (use.bytes > maxTotal) {
+    throw new GatewayError(
+      'quota_exceeded',
+      `The files of the tenant would be larger than ${maxTotal} bytes in total (files.max_total). Delete files, or let them expire.`,
+    );
+  }
+}
+
+function notFound(id: string): GatewayError {
+  return new GatewayError('not_found', `No such File object: ${id.slice(0, 200)}`, { param: 'id' });
+}
