@@ -1,3 +1,4 @@
+import { clientApplication } from '../core/client-application.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { HeaderReader } from '../core/http.ts';
 import type { InferenceCall } from '../core/inference.ts';
@@ -16,6 +17,7 @@ export function requestControls(call: InferenceCall, headers: HeaderReader): Req
     priority: requestPriority(headers),
     constraints: routingConstraintsOf(headers),
     tags: tagsOf(headers),
+    client: clientApplication(headers.get('user-agent')),
     promptCaching: mayCachePrompt(headers),
   };
 }

@@ -71,9 +71,10 @@ export function addUsageRoutes(
     filter: z.output<typeof ownUsageFilter>,
     of: { readonly key: string } | { readonly user: string },
   ) => {
-    if (filter.tag !== undefined || dimensionsOf(filter.group_by).includes('tag')) {
-      const message = '"tag" is not valid: tags are counted for the whole tenant, not by key or user.';
-      throw new GatewayError('invalid_request', message, { param: 'tag' });
+    for (const name of ['tag', 'client'] as const) {
+      if (filter[name] === undefined && !dimensionsOf(filter.group_by).includes(name)) continue;
+      const message = `"${name}" is not valid: ${name}s are counted for the whole tenant, not by key or user.`;
+      throw new GatewayError('invalid_request', message, { param: name });
     }
     const zone = services.access.tenant(tenant)?.document.time_zone ?? 'UTC';
     const asked = reports.request(filter, zone);

@@ -20,6 +20,7 @@ import type { StorageSizes } from './storage-sizes.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
 import type { UsageParts } from './usage.ts';
+import type { UsageCopies } from './usage-copies.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -50,6 +51,7 @@ export interface JobParts {
   readonly eventLoop: EventLoopDelay;
   readonly lifecycle: Lifecycle;
   readonly billing: LazyBilling;
+  readonly usageCopies: UsageCopies;
   /** Activates what other gateways changed of the configuration. */
   readonly refreshConfig: () => Promise<void>;
   /** Does nothing once it has succeeded. */
@@ -79,6 +81,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     eventLoop,
     lifecycle,
     billing,
+    usageCopies,
     loadInferenceApi,
     refreshConfig,
   } = parts;
@@ -202,6 +205,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'copy daily usage sums',
+      byParent: true,
+      everyMs: MINUTE_MS,
+      impact: 'reports of all tenants are out of date',
+      run: () => usageCopies.run(),
     },
     {
       name: 'close months',

@@ -16,6 +16,7 @@ import { deleteLargeLog, deleteOldLog, deleteUnusedKeys } from '../storage/sql/r
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { moveResponses } from '../storage/sql/tenant-response-store.ts';
 import type { TenantTables } from '../storage/sql/tenant-tables.ts';
+import { deleteUsageCopies } from '../storage/sql/usage-copies.ts';
 import { logBounds, type RequestLogDocument } from '../tenancy/request-log-document.ts';
 import type { Retention } from '../tenancy/retention.ts';
 import { TenantRounds } from './tenant-rounds.ts';
@@ -34,6 +35,8 @@ export interface DataRetentionOptions {
   readonly retentionOf: (tenant: string) => Retention;
   /** Undefined for a tenant whose prompts and responses are not logged. */
   readonly requestLogOf: (tenant: string) => RequestLogDocument | undefined;
+  /** Whether usage events are archived: those that are not yet are kept, however old. */
+  readonly archivesUsage?: () => boolean;
   /** Of the platform's own audit trail. */
   readonly installation: () => Retention;
 }
@@ -83,7 +86,10 @@ export class DataRetention {
     const use = <T>(work: (db: Kysely<TenantTables>) => Promise<T>) => databases.use({ tenant }, work);
     await this.#deleteBefore('responses', clock.wallTime(), [deleteExpiredResponses], use);
     await this.#delete('responses', retention.responses, [deleteOldResponses], use);
-    await this.#delete('usage', retention.usage, [deleteOldUsage, deleteOldSums], use);
+    const deletes = [deleteOldUsage(this.options.archivesUsage?.() === true), deleteOldSums];
+    await this.#delete('usage', retention.usage, deletes, use);
+    if (retention.usage !== null)
+      await deleteUsageCopies(this.options.control, tenant, clock.wallTime() - retention.usage);
     await this.#delete('audit', retention.audit, [deleteOldAudit], use);
     await this.#deleteMinutes(use);
     await this.#deleteLogged(this.options.requestLogOf(tenant), use);

@@ -69,6 +69,7 @@ import { TargetMonitor } from './target-monitor.ts';
 import { testProvider } from './test-provider.ts';
 import { createTracing } from './tracing.ts';
 import { createUsage } from './usage.ts';
+import { UsageCopies } from './usage-copies.ts';
 import type { WorkerStatus } from './workers/worker-pool.ts';
 import type { WorkerSide } from './workers/worker-side.ts';
 
@@ -400,6 +401,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
         billing,
+        usageCopies: new UsageCopies(stores),
       },
       refreshConfig: () => effective.refresh(),
     }),

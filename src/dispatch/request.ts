@@ -41,6 +41,8 @@ export interface RequestControls {
   readonly priority: Priority;
   readonly constraints: RoutingConstraints | undefined;
   readonly tags: readonly string[];
+  /** The application that sent it; see `clientApplication`. */
+  readonly client?: string | undefined;
   /** False: nothing is added for the prompt cache of the provider. */
   readonly promptCaching?: boolean | undefined;
 }

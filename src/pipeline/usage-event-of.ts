@@ -77,5 +77,6 @@ export function usageEventOf(
     ...(trace.promptSavedPico === undefined ? {} : { promptSavedPico: trace.promptSavedPico }),
     firstEventMs: trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
     ...(facts.request ? { request: facts.request } : {}),
+    ...(controls.client === undefined ? {} : { client: controls.client }),
   };
 }

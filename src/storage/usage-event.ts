@@ -38,6 +38,8 @@ export interface UsageEvent {
   readonly promptSavedPico?: number | undefined;
   /** The whole request, with the attempt that counts for it and with requests that reached no target. */
   readonly request?: RequestFacts | undefined;
+  /** The application that sent the request, such as `OpenAI/Python`; see `clientOf`. */
+  readonly client?: string | undefined;
 }
 
 /** A request as its client saw it. */
@@ -97,14 +99,23 @@ function moreOf({
   promptSavedPico,
   request,
   outputCostPico,
+  client,
 }: UsageEvent): readonly (string | number | null)[] {
-  if (!saved && promptSavedPico === undefined && !request && outputCostPico === undefined) return NOTHING;
+  const isLater = outputCostPico !== undefined || client !== undefined;
+  if (!saved && promptSavedPico === undefined && !request && !isLater) return NOTHING;
   const ofCaches = [saved?.costPico ?? null, saved?.ms ?? null, promptSavedPico ?? null];
-  if (!request) return outputCostPico === undefined ? ofCaches : [...ofCaches, ...NO_REQUEST, outputCostPico];
+  if (!request) return isLater ? [...ofCaches, ...NO_REQUEST, ...laterOf(outputCostPico, client)] : ofCaches;
   const { durationMs, firstEventMs, error, traceId, count } = request;
   const facts = [...ofCaches, durationMs, firstEventMs, error, traceId, count];
-  if (outputCostPico !== undefined) facts.push(outputCostPico);
+  if (isLater) facts.push(...laterOf(outputCostPico, client));
   return facts;
+}
+
+function laterOf(
+  outputCostPico: number | undefined,
+  client: string | undefined,
+): readonly (string | number | null)[] {
+  return client === undefined ? [outputCostPico ?? null] : [outputCostPico ?? null, client];
 }
 
 const NOTHING: readonly never[] = [];
@@ -130,7 +141,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
   const { 18: reasoningTokens, 19: costPico, 20: estimated, 21: durationMs, 22: firstEventMs } = fields;
   const { 23: savedPico = null, 24: savedMs = null, 25: promptSavedPico = null } = fields;
   const { 26: requestMs, 27: requestFirstMs, 28: error, 29: traceId, 30: count } = fields;
-  const { 31: outputCostPico = null } = fields;
+  const { 31: outputCostPico = null, 32: client = null } = fields;
   if (
     !isText(id) ||
     !isText(tenant) ||
@@ -158,7 +169,8 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     !(savedPico === null || isCount(savedPico)) ||
     !(savedMs === null || isCount(savedMs)) ||
     !(promptSavedPico === null || isCount(promptSavedPico)) ||
-    !(outputCostPico === null || isCount(outputCostPico))
+    !(outputCostPico === null || isCount(outputCostPico)) ||
+    !(client === null || isText(client))
   ) {
     return undefined;
   }
@@ -204,6 +216,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     ...(promptSavedPico === null ? {} : { promptSavedPico }),
     ...(savedMs === null ? {} : { saved: { costPico: savedPico ?? 0, ms: savedMs } }),
     ...(request ? { request } : {}),
+    ...(client === null ? {} : { client }),
   };
 }
 

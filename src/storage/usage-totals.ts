@@ -126,12 +126,35 @@ export class UsageTagRollup extends Sums {
   }
 }
 
+/** Sums of one hour or day (UTC) by client application and model. */
+export class UsageClientRollup extends Sums {
+  readonly model: string;
+
+  /** @param start of the period, in Unix milliseconds */
+  constructor(
+    readonly period: PeriodName,
+    readonly start: number,
+    readonly client: string,
+    { model }: UsageEvent,
+  ) {
+    super();
+    this.model = model;
+  }
+}
+
+/** Clients of one transaction; further ones are summed together, because clients choose their names. */
+const MAX_CLIENTS = 50;
+const OTHER_CLIENTS = 'other';
+
 /** Sums usage events of one tenant. */
 export class UsageTotals {
   readonly #hours = new Periods<UsageRollup>('hour', HOUR_MS);
   readonly #days = new Periods<UsageRollup>('day', DAY_MS);
   readonly #tagHours = new Periods<UsageTagRollup>('hour', HOUR_MS);
   readonly #tagDays = new Periods<UsageTagRollup>('day', DAY_MS);
+  readonly #clientHours = new Periods<UsageClientRollup>('hour', HOUR_MS);
+  readonly #clientDays = new Periods<UsageClientRollup>('day', DAY_MS);
+  readonly #clients = new Set<string>();
   readonly #lastUse = new Map<string, number>();
   /** Sums by model and provider only. */
   readonly metrics = new MetricTotals();
@@ -145,6 +168,7 @@ export class UsageTotals {
     this.#hours.of(at, name, create).add(event);
     this.#days.of(at, name, create).add(event);
     for (const tag of tags) this.#addTag(tag, event);
+    if (event.client !== undefined) this.#addClient(event.client, event);
   }
 
   /** Hours, then days. */
@@ -157,9 +181,28 @@ export class UsageTotals {
     return [...this.#tagHours.rows(), ...this.#tagDays.rows()];
   }
 
+  /** As `rollups`. */
+  get clientRollups(): UsageClientRollup[] {
+    return [...this.#clientHours.rows(), ...this.#clientDays.rows()];
+  }
+
+  /** Starts of the days (UTC) that have events. */
+  get days(): number[] {
+    return this.#days.starts();
+  }
+
   /** Key ids with the Unix milliseconds of their last event. */
   get lastUse(): (readonly [keyId: string, at: number])[] {
     return [...this.#lastUse];
+  }
+
+  #addClient(named: string, event: UsageEvent): void {
+    const client = this.#clients.has(named) || this.#clients.size < MAX_CLIENTS ? named : OTHER_CLIENTS;
+    this.#clients.add(client);
+    const name = nameOf(client) + nameOf(event.model);
+    const create = (period: PeriodName, start: number) => new UsageClientRollup(period, start, client, event);
+    this.#clientHours.of(event.at, name, create).add(event);
+    this.#clientDays.of(event.at, name, create).add(event);
   }
 
   #addTag(tag: string, event: UsageEvent): void {
@@ -194,6 +237,11 @@ class Periods<Row> {
       rows.set(name, row);
     }
     return row;
+  }
+
+  /** In order. */
+  starts(): number[] {
+    return [...this.#byStart.keys()].sort((a, b) => a - b);
   }
 
   *rows(): Generator<Row> {

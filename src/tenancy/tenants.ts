@@ -209,7 +209,9 @@ export class Tenants {
           .where('tenant', '=', id)
           .execute();
       }
-      await transaction.deleteFrom('responses').where('tenant', '=', id).execute();
+      for (const table of ['responses', 'tenant_usage', 'tenant_usage_days'] as const) {
+        await transaction.deleteFrom(table).where('tenant', '=', id).execute();
+      }
       await writeAudit(
         transaction,
         auditEntry(this.sources, by, 'tenant.delete', `tenant:${id}`, { name: row.name }),

@@ -23,13 +23,14 @@ export const usageFilter = z.object({
     .union([z.string().max(100), z.array(z.string().max(100)).max(USAGE_DIMENSIONS.length)])
     .optional()
     .describe(
-      `Comma-separated list of ${USAGE_DIMENSIONS.join(', ')}; may be repeated. A request with several tags counts for each of them.`,
+      `Comma-separated list of ${USAGE_DIMENSIONS.join(', ')}; may be repeated. A request with several tags counts for each of them. Tags and clients can be combined with \`model\` only.`,
     ),
   key: id,
   user: id,
   model: id,
   provider: id,
   tag: id,
+  client: id.describe('Application that sent the requests, such as `OpenAI/Python`.'),
   format: z.enum(['json', 'csv']).default('json'),
 });
 type UsageFilter = z.output<typeof usageFilter>;
@@ -50,6 +51,10 @@ const usageRow = z.object({
   model: z.string().optional(),
   provider: z.string().optional(),
   tag: z.string().optional(),
+  client: z
+    .string()
+    .optional()
+    .describe('Application, by its `user-agent`; requests before this was stored are missing.'),
   requests: z.number().int(),
   attempts: z.number().int().describe('A retried request has several.'),
   failures: z.number().int(),
@@ -140,14 +145,20 @@ export class UsageReports {
    */
   request(filter: UsageFilter, timeZone: string): ReportRequest {
     const period = this.#periods.resolve(filter satisfies PeriodFilter, this.clock.wallTime(), timeZone);
-    const { key, user, model, provider, tag, format } = filter;
+    const { key, user, model, provider, tag, client, format } = filter;
     const groupBy = dimensionsOf(filter.group_by);
-    const byTag = tag !== undefined || groupBy.includes('tag');
-    const other = groupBy.some((one) => one !== 'tag' && one !== 'model') || key || user || provider;
-    if (byTag && other) throw invalid('usage by tag can be grouped by model and time only');
+    for (const [name, value] of [
+      ['tag', tag],
+      ['client', client],
+    ] as const) {
+      if (value === undefined && !groupBy.includes(name)) continue;
+      const other = groupBy.some((one) => one !== name && one !== 'model') || key || user || provider;
+      if (other || (tag !== undefined && client !== undefined))
+        throw invalid(`usage by ${name} can be grouped by model and time only`);
+    }
     const { from, to, buckets, interval } = period;
     const query: UsageQuery = {
-      ...{ from, to, buckets, groupBy, key, user, model, provider, tag },
+      ...{ from, to, buckets, groupBy, key, user, model, provider, tag, client },
       interval: interval === 'hour' ? 'hour' : null,
     };
     return { period, query, format };

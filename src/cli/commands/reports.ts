@@ -9,7 +9,7 @@ export function addReportCommands(program: Command, { stores }: CommandTools): v
     .option('--from <time>', 'a day, month or time; inclusive (default: the start of this month)')
     .option('--to <time>', 'a day, month or time; exclusive (default: now)')
     .option('--interval <interval>', 'hour, day, month or none', 'none')
-    .option('--group-by <dimensions>', 'a list of key, user, model, provider, tag')
+    .option('--group-by <dimensions>', 'a list of key, user, model, provider, tag, client')
     .option('--time-zone <zone>', "the zone of days and months (default: the tenant's)")
     .option('--csv', 'print as CSV')
     .option('--json', 'print as JSON')

@@ -1,7 +1,7 @@
 import type { BatchTables } from './batch-tables.ts';
 import type { EventTables } from './event-tables.ts';
 import type { JobTables } from './job-tables.ts';
-import type { AuditLogRow, AuditSealRow, TenantTables } from './tenant-tables.ts';
+import type { AuditLogRow, AuditSealRow, TenantTables, UsageSums } from './tenant-tables.ts';
 import type { WebhookTables } from './webhook-tables.ts';
 
 /**
@@ -208,6 +208,10 @@ export interface ControlTables extends BatchTables, EventTables, JobTables, Webh
     created_at: number;
     created_by: string;
   };
+  /** Copies of tenants' daily sums (UTC), which `copyUsageDays` keeps. */
+  tenant_usage: UsageSums & { start: number; tenant: string; model: string; provider: string };
+  /** The state of each copied day: `usage_days.changes` of the tenant when it was read. */
+  tenant_usage_days: { tenant: string; start: number; changes: number };
   /** Keys of versions before tenants; read once. */
   api_keys: {
     id: string;

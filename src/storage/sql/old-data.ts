@@ -13,26 +13,35 @@ const LONG_ROWS = 50;
 /** Deletes a part of what is old. @returns the number of deleted items; 0 when nothing is left */
 export type DeleteSome<Tables> = (db: Kysely<Tables>, before: number) => Promise<number>;
 
-/** Deletes batches whose last event is older. @returns the number of their events */
-export const deleteOldUsage: DeleteSome<TenantTables> = async (db, before) => {
-  const batches = await db
-    .selectFrom('usage_batches')
-    .select(['id', 'count'])
-    .where('last_at', '<', before)
-    .orderBy('first_at')
-    .limit(LONG_ROWS)
-    .execute();
-  if (batches.length === 0) return 0;
-  const ids = batches.map(({ id }) => id);
-  await db.deleteFrom('usage_batches').where('id', 'in', ids).execute();
-  await db.deleteFrom('usage_batch_index').where('batch', 'in', ids).execute();
-  return batches.reduce((sum, { count }) => sum + count, 0);
-};
+/**
+ * Deletes batches whose last event is older.
+ * @param archivedOnly true to keep those with events that no archive has
+ * @returns a function that returns the number of their events in the database and batches without any
+ */
+export const deleteOldUsage =
+  (archivedOnly: boolean): DeleteSome<TenantTables> =>
+  async (db, before) => {
+    const batches = await db
+      .selectFrom('usage_batches')
+      .select(['id', 'count', 'archived'])
+      .where('last_at', '<', before)
+      .$if(archivedOnly, (query) => query.whereRef('archived', '=', 'count'))
+      .orderBy('first_at')
+      .limit(LONG_ROWS)
+      .execute();
+    if (batches.length === 0) return 0;
+    const ids = batches.map(({ id }) => id);
+    await db.deleteFrom('usage_batches').where('id', 'in', ids).execute();
+    await db.deleteFrom('usage_batch_index').where('batch', 'in', ids).execute();
+    return batches.reduce((sum, { count, archived }) => sum + Math.max(1, count - archived), 0);
+  };
+
+const SUM_TABLES = ['usage_rollups', 'usage_tag_rollups', 'usage_client_rollups', 'usage_metrics'] as const;
 
 /** Deletes the sums of the oldest hour and of the oldest day that are entirely older. */
 export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
   let deleted = 0;
-  for (const table of ['usage_rollups', 'usage_tag_rollups', 'usage_metrics'] as const) {
+  for (const table of SUM_TABLES) {
     for (const [period, length] of [
       ['hour', HOUR_MS],
       ['day', DAY_MS],
@@ -46,6 +55,10 @@ export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
   const { numAffectedRows } = await sql`
     DELETE FROM usage_key_times WHERE start <= ${before - HOUR_MS}
       AND start = (SELECT min(start) FROM usage_key_times)`.execute(db);
+  await db
+    .deleteFrom('usage_days')
+    .where('start', '<=', before - DAY_MS)
+    .execute();
   return deleted + Number(numAffectedRows ?? 0n);
 };
 

@@ -216,6 +216,7 @@ async function* indexRows(db: TenantDatabase, query: Omit<RequestQuery, 'limit'>
       ])
       .where('usage_batches.first_at', '<=', newest)
       .where('usage_batches.last_at', '>=', from)
+      .whereRef('usage_batches.count', '>', 'usage_batches.archived')
       .where(({ eb, or, and }) =>
         or([
           eb('usage_batches.last_at', '<', lastAt),

@@ -39,6 +39,8 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   billing_price_lists: true,
   billing_series: true,
   billing_usage: true,
+  tenant_usage: true,
+  tenant_usage_days: true,
   api_keys: true,
 };
 
@@ -59,8 +61,11 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   responses: true,
   response_items: true,
   batch_results: true,
+  usage_archives: true,
   usage_batch_index: true,
   usage_batches: true,
+  usage_client_rollups: true,
+  usage_days: true,
   usage_key_times: true,
   usage_metrics: true,
   usage_rollups: true,

@@ -2,7 +2,13 @@ import { BatchFilter } from '../batch-filter.ts';
 import { maximaOf, textsOf } from '../kept-request.ts';
 import type { UsageBatch } from '../usage-batch.ts';
 import type { UsageEvent } from '../usage-event.ts';
-import { type UsageRollup, type UsageSums, type UsageTagRollup, UsageTotals } from '../usage-totals.ts';
+import {
+  type UsageClientRollup,
+  type UsageRollup,
+  type UsageSums,
+  type UsageTagRollup,
+  UsageTotals,
+} from '../usage-totals.ts';
 import { PreparedRows } from './prepared-rows.ts';
 import { storeMetrics } from './store-metrics.ts';
 import { USAGE_SUMS } from './tenant-tables.ts';
@@ -49,6 +55,8 @@ export async function storeUsage(
     count = derived.length;
     await ROLLUPS.run(execute, database, totals.rollups);
     await TAG_ROLLUPS.run(execute, database, totals.tagRollups);
+    await CLIENT_ROLLUPS.run(execute, database, totals.clientRollups);
+    await DAYS.run(execute, database, totals.days);
     await storeMetrics(execute, database, totals.metrics);
     await LAST_USE.run(execute, database, totals.lastUse);
   });
@@ -158,6 +166,20 @@ const TAG_ROLLUPS = rollupsOf<UsageTagRollup>(
   'usage_tag_rollups',
   ['period', 'start', 'tag', 'model'],
   ({ period, start, tag, model }, values) => values.push(period, start, tag, model),
+);
+
+const CLIENT_ROLLUPS = rollupsOf<UsageClientRollup>(
+  'usage_client_rollups',
+  ['period', 'start', 'client', 'model'],
+  ({ period, start, client, model }, values) => values.push(period, start, client, model),
+);
+
+/** Marks days whose sums have changed. */
+const DAYS = new PreparedRows<number>(
+  (rows) =>
+    `INSERT INTO usage_days (start, changes, copied) VALUES ${rows} ON CONFLICT (start) DO UPDATE SET changes = usage_days.changes + 1`,
+  3,
+  (start, values) => values.push(start, 1, 0),
 );
 
 /** The columns of VALUES are named `column1` and `column2` by both databases. */

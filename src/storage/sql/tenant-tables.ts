@@ -1,3 +1,4 @@
+import type { Generated } from 'kysely';
 import type { MetricSums } from '../usage-metrics.ts';
 import type { UsageSums } from '../usage-totals.ts';
 import type { BatchResultRow } from './batch-tables.ts';
@@ -77,8 +78,20 @@ export interface TenantTables {
     first_at: number;
     last_at: number;
     count: number;
+    /** The lines after the first `archived`. */
     events: string;
+    /** Lines that are in an archive only: a batch that is stored again still skips all of `count`. */
+    archived: Generated<number>;
+    /** 1 while lines of an archive are read back: they are not archived again. */
+    restored: Generated<number>;
   };
+  /** Archives of usage events. */
+  usage_archives: UsageArchiveRow;
+  /**
+   * Days (UTC) with usage. `changes` rises with each transaction that stores some; `copied` is its value when the sums of
+   * the day were copied to the control database.
+   */
+  usage_days: { start: number; changes: number; copied: number };
   /** What the requests of a batch are searched by: a `BatchFilter`, and the largest values. */
   usage_batch_index: {
     batch: string;
@@ -171,6 +184,34 @@ export interface TenantTables {
     tag: string;
     model: string;
   };
+  /** As `usage_rollups`, by client application. */
+  usage_client_rollups: UsageSums & {
+    period: string;
+    start: number;
+    client: string;
+    model: string;
+  };
+}
+
+export interface UsageArchiveRow {
+  /** Part of the object's key. */
+  id: string;
+  /** `writing` until its events have left the database, then `stored`. */
+  state: string;
+  /** `2026-11`, UTC. */
+  month: string;
+  first_at: number;
+  last_at: number;
+  events: number;
+  /** JSON: a list of `[batch, from, to]`, the lines of each. */
+  batches: string;
+  /** Of the object; null until it is written. */
+  bytes: number | null;
+  sha256: string | null;
+  /** Until then another gateway leaves the plan alone. */
+  lease_until: number;
+  restored_until: number | null;
+  created_at: number;
 }
 
 /** Texts of a `QuantileSketch`, of milliseconds. */

@@ -3,10 +3,11 @@ import type { TenantScope } from '../tenant-scope.ts';
 import { eventOf, REJECTED, type UsageEvent } from '../usage-event.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
 import { USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
+import { segmentsOf, type UsageSegment } from './usage-segments.ts';
 
 const DAY_MS = 86_400_000;
 
-export const USAGE_DIMENSIONS = ['key', 'user', 'model', 'provider', 'tag'] as const;
+export const USAGE_DIMENSIONS = ['key', 'user', 'model', 'provider', 'tag', 'client'] as const;
 export type UsageDimension = (typeof USAGE_DIMENSIONS)[number];
 
 export interface UsageQuery {
@@ -26,6 +27,7 @@ export interface UsageQuery {
   readonly model?: string | undefined;
   readonly provider?: string | undefined;
   readonly tag?: string | undefined;
+  readonly client?: string | undefined;
 }
 
 export interface EventQuery {
@@ -60,7 +62,9 @@ export interface UsageGroup {
 /** Ids in one statement. */
 const MAX_IDS = 500;
 
-const COLUMNS = { key: 'key_id', user: 'member', model: 'model', provider: 'provider', tag: 'tag' } as const;
+const COLUMNS = {
+  ...{ key: 'key_id', user: 'member', model: 'model', provider: 'provider', tag: 'tag', client: 'client' },
+} as const;
 
 /**
  * Reads usage in tenants' databases: all events, and sums by hour and day (UTC); `storeUsage` writes it. Fails closed
@@ -95,6 +99,8 @@ export class SqlUsageStore {
           .select(['id', 'first_at', 'events'])
           .where('first_at', '<', to)
           .where('last_at', '>=', from)
+          // Archived ones have no events here.
+          .whereRef('count', '>', 'archived')
           .where(({ eb, or, and }) =>
             or([eb('first_at', '>', at), and([eb('first_at', '=', at), eb('id', again ? '>=' : '>', id)])]),
           )
@@ -142,41 +148,41 @@ export class SqlUsageStore {
   /** @returns sums of a time range, of the hours that are entirely within it */
   summarise(scope: TenantScope, query: UsageQuery): Promise<UsageGroup[]> {
     return this.databases.read(scope, async (db) => {
-      const byTag = query.tag !== undefined || query.groupBy.includes('tag');
-      const table = sql.table(byTag ? 'usage_tag_rollups' : 'usage_rollups');
-      const { buckets } = query;
-      // Whole days have sums of their own; other ranges are summed from hours.
-      const whole = [query.from, query.to, ...(buckets ?? [])].every((time) => time % DAY_MS === 0);
-      const period = whole && query.interval !== 'hour' ? 'day' : 'hour';
-      const split = buckets !== undefined || query.interval !== null;
+      const table = sql.table(tableOf(query));
+      const { buckets, interval, from, to } = query;
+      const split = buckets !== undefined || interval !== null;
+      const segments = interval === null ? segmentsOf(from, to, buckets ?? [from]) : undefined;
+      if (segments?.length === 0) return [];
       const start =
-        buckets !== undefined
-          ? sql<number>`buckets.first`
-          : query.interval === null
-            ? sql<number>`0`
-            : query.interval === 'day' && period === 'hour'
-              ? sql<number>`start - start % ${sql.lit(DAY_MS)}`
-              : sql<number>`start`;
+        segments !== undefined
+          ? sql<number>`segments.bucket`
+          : interval === 'day'
+            ? sql<number>`start - start % ${sql.lit(DAY_MS)}`
+            : sql<number>`start`;
       const groups = query.groupBy.map((dimension) => sql.ref(COLUMNS[dimension]));
       const terms = split ? [start, ...groups] : groups;
       // Rows of nothing but rejected requests are for metrics.
       const used = sql`HAVING sum(attempts) > 0`;
       const grouping =
         terms.length === 0 ? used : sql`GROUP BY ${sql.join(terms)} ${used} ORDER BY ${sql.join(terms)}`;
-      const conditions = [
-        sql<SqlBool>`period = ${period}`,
-        sql<SqlBool>`start >= ${query.from}`,
-        sql<SqlBool>`start < ${query.to}`,
-      ];
+      const conditions = segments
+        ? [
+            sql<SqlBool>`period = segments.length`,
+            sql<SqlBool>`start >= segments.first`,
+            sql<SqlBool>`start < segments.next`,
+          ]
+        : [sql<SqlBool>`period = 'hour'`, sql<SqlBool>`start >= ${from}`, sql<SqlBool>`start < ${to}`];
       for (const dimension of USAGE_DIMENSIONS) {
         const value = query[dimension];
         if (value !== undefined) conditions.push(sql<SqlBool>`${sql.ref(COLUMNS[dimension])} = ${value}`);
       }
       const sums = USAGE_SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) as ${sql.ref(name)}`);
+      // SQLite reads the tables of a CROSS JOIN in their order: one search of the primary key for each segment.
+      const source = segments
+        ? sql`${segmentTable(segments)} SELECT ${sql.join([sql`${split ? start : sql`0`} AS bucket`, ...groups, ...sums])} FROM segments CROSS JOIN ${table}`
+        : sql`SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}`;
       const { rows } = await sql<Record<string, string | number | null>>`
-        ${bucketTable(query)} SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}
-        ${buckets === undefined ? sql`` : sql`JOIN buckets ON start >= buckets.first AND start < buckets.next`}
-        WHERE ${sql.join(conditions, sql` AND `)} ${grouping}`.execute(db);
+        ${source} WHERE ${sql.join(conditions, sql` AND `)} ${grouping}`.execute(db);
       return rows
         .filter((row) => row.requests !== null)
         .map((row) => ({
@@ -190,11 +196,18 @@ export class SqlUsageStore {
   }
 }
 
-/** The buckets of a query as a table with their bounds. */
-function bucketTable({ buckets, to }: UsageQuery): RawBuilder<unknown> {
-  if (buckets === undefined) return sql``;
-  const rows = buckets.map((first, index) => sql`(${sql.lit(first)}, ${sql.lit(buckets[index + 1] ?? to)})`);
-  return sql`WITH buckets(first, next) AS (VALUES ${sql.join(rows)})`;
+/** Sums by tag and by client have tables of their own. */
+function tableOf({ groupBy, tag, client }: UsageQuery): string {
+  if (tag !== undefined || groupBy.includes('tag')) return 'usage_tag_rollups';
+  return client !== undefined || groupBy.includes('client') ? 'usage_client_rollups' : 'usage_rollups';
+}
+
+function segmentTable(segments: readonly UsageSegment[]): RawBuilder<unknown> {
+  const rows = segments.map(
+    ({ period, from, to, bucket }) =>
+      sql`(${sql.lit(period)}, ${sql.lit(from)}, ${sql.lit(to)}, ${sql.lit(bucket)})`,
+  );
+  return sql`WITH segments(length, first, next, bucket) AS (VALUES ${sql.join(rows)})`;
 }
 
 function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<keyof UsageSums, bigint> {

@@ -5,6 +5,7 @@ import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addEventLog } from './events.ts';
 import { addJobs } from './jobs.ts';
+import { addTenantUsage } from './usage-scale.ts';
 import { addWebhooks } from './webhooks.ts';
 
 /** Migrations of the control database. */
@@ -218,4 +219,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0011_billing': { up: addBilling },
   '0012_jobs': { up: addJobs },
   '0013_batches': { up: addBatches },
+  '0020_tenant_usage': { up: addTenantUsage },
 };

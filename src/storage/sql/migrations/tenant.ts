@@ -6,6 +6,7 @@ import { addMetrics } from './metrics.ts';
 import { addPrompts } from './prompts.ts';
 import { addRequestLog } from './request-log.ts';
 import { addBatchIndex } from './requests.ts';
+import { addUsageScale } from './usage-scale.ts';
 
 /** Of the first version of these tables; later migrations add others. */
 const FIRST_SUMS = [
@@ -272,4 +273,5 @@ export const TENANT_MIGRATIONS: Migrations = {
     },
   },
   '0017_batch_results': { up: addBatchResults },
+  '0020_usage_scale': { up: addUsageScale },
 };

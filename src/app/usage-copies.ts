@@ -1,0 +1,24 @@
+import { copyUsageDays } from '../storage/sql/usage-copies.ts';
+import type { Stores } from './stores.ts';
+import { TenantRounds } from './tenant-rounds.ts';
+
+/** Copies daily sums of tenants to the control database, for reports of all tenants. */
+export class UsageCopies {
+  readonly #rounds = new TenantRounds();
+
+  constructor(private readonly stores: Pick<Stores, 'control' | 'databases' | 'access'>) {}
+
+  /**
+   * Visits some tenants, each once in an hour; to be called every minute.
+   * @throws the first error, after all of those tenants were visited
+   */
+  async run(): Promise<void> {
+    const { control, databases, access } = this.stores;
+    const failures: unknown[] = [];
+    const tenants = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+    for (const tenant of this.#rounds.next(tenants.map(({ id }) => id))) {
+      await copyUsageDays(control, databases, tenant).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
