@@ -47,7 +47,7 @@ export class WebhookDeliveries {
     const row = await this.#row(webhook, id);
     const set = { state: 'pending', attempts: 0, next_at: sources.clock.wallTime(), finished_at: null };
     await control.updateTable('webhook_deliveries').set(set).where('id', '=', id).execute();
-    sender.wake();
+    sender.wake(webhook);
     return deliveryOf({ ...row, ...set });
   }
 
@@ -65,7 +65,7 @@ export class WebhookDeliveries {
       .where('state', '=', 'failed')
       .where('created_at', '>=', since)
       .executeTakeFirst();
-    sender.wake();
+    sender.wake(webhook);
     return Number(numUpdatedRows);
   }
 

@@ -118,6 +118,22 @@ for (const backend of BACKENDS) {
       });
     });
 
+    test('a redelivery does not wait for the pause of an endpoint that failed', async () => {
+      const { webhooks, outbox, send, sent, sender, deliveries, behaviour } = await open(backend);
+      const { webhook } = await webhooks.create('acme', ALL, BY);
+      behaviour.respond = async () => ({ status: 500 });
+      await outbox.publish([keyEvent('k', 'a')]);
+      await send();
+      behaviour.respond = async () => ({});
+      const [failed] = await deliveries.list({ webhook: webhook.id, limit: 1 });
+      await deliveries.redeliver(webhook.id, failed?.id ?? '');
+      await sender.idle();
+      expect(sent).toHaveLength(2);
+      expect(await deliveries.list({ webhook: webhook.id, limit: 1 })).toMatchObject([
+        { state: 'delivered' },
+      ]);
+    });
+
     test('the reference library verifies deliveries, and both secrets during a rotation', async () => {
       const { webhooks, outbox, send, sent, clock, control, audit } = await open(backend);
       const { webhook, secret } = await webhooks.create('acme', ALL, BY);

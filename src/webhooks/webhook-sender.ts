@@ -67,8 +67,12 @@ export class WebhookSender {
 
   constructor(private readonly options: WebhookSenderOptions) {}
 
-  /** Sends what is due, in the background; to be called when deliveries were added, and once a second. */
-  wake(): void {
+  /**
+   * Sends what is due, in the background; to be called when deliveries were added, and once a second.
+   * @param repaired an endpoint that does not wait for the end of its pause: a person expects that it works again
+   */
+  wake(repaired?: string): void {
+    if (repaired !== undefined) this.#pauses.delete(repaired);
     if (this.#end.signal.aborted) return;
     this.#again = true;
     this.#looking ??= this.#look().finally(() => {
