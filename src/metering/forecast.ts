@@ -24,6 +24,8 @@ export interface Forecast {
   /** Four of five periods end between `low` and `high`, if days stay as they were; undefined for too few days. */
   readonly low: number | undefined;
   readonly high: number | undefined;
+  /** Use at the end of each day that is left: the last one is `expected`. */
+  readonly ahead: readonly number[];
   /** `weekday`: each day as its weekday was in four weeks. `pace`: as the mean of the last seven days. `today`: as today. */
   readonly method: 'weekday' | 'pace' | 'today';
 }
@@ -47,8 +49,8 @@ export function forecast({ days, used, today, todayShare, weekdaysLeft }: Foreca
   const known = first < 0 ? [] : days.slice(first).slice(-MAX_DAYS);
   if (known.length === 0) {
     const pace = today / Math.max(todayShare, MIN_SHARE);
-    const left = Math.max(0, weekdaysLeft.length - todayShare);
-    return { expected: used + pace * left, low: undefined, high: undefined, method: 'today' };
+    const ahead = weekdaysLeft.map((_, index) => used + pace * (index + 1 - todayShare));
+    return { expected: ahead.at(-1) ?? used, low: undefined, high: undefined, ahead, method: 'today' };
   }
   const byWeekday = known.length >= WEEKDAY_DAYS;
   const pace = meanOf(known.slice(-PACE_DAYS));
@@ -57,16 +59,18 @@ export function forecast({ days, used, today, todayShare, weekdaysLeft }: Foreca
   const method = byWeekday ? 'weekday' : 'pace';
   let expected = used;
   let daysLeft = 0;
+  const ahead: number[] = [];
   for (const [index, weekday] of weekdaysLeft.entries()) {
     const share = index === 0 ? 1 - todayShare : 1;
     expected += share * expectedOf(weekday);
     daysLeft += share;
+    ahead.push(expected);
   }
-  if (known.length < RANGE_DAYS) return { expected, low: undefined, high: undefined, method };
+  if (known.length < RANGE_DAYS) return { expected, low: undefined, high: undefined, ahead, method };
   const squares = known.map(({ weekday, amount }) => (amount - expectedOf(weekday)) ** 2);
   const deviation = Math.sqrt(squares.reduce((sum, one) => sum + one, 0) / (known.length - 1));
   const half = SPREAD * deviation * Math.sqrt(daysLeft);
-  return { expected, low: Math.max(used, expected - half), high: expected + half, method };
+  return { expected, low: Math.max(used, expected - half), high: expected + half, ahead, method };
 }
 
 function meanOf(days: readonly PastDay[]): number {

@@ -54,6 +54,19 @@ const forecastObject = z
         }),
       )
       .describe('Days of the month up to today.'),
+    ahead: z
+      .array(
+        z.object({
+          day: z.string(),
+          end: z.string(),
+          cost: z.string(),
+          requests: z.number().int(),
+          tokens: z.number().int(),
+        }),
+      )
+      .describe(
+        'Days that are left, today first: what is expected to be used since the start of the month at the end of each.',
+      ),
   })
   .meta({ id: 'UsageForecast' });
 
@@ -176,13 +189,14 @@ function render(
   const complete = past.slice(0, -1).slice(-PAST_DAYS);
   const length = today ? today.day.endsAt - today.day.startsAt : DAY_MS;
   const todayShare = today ? Math.min(1, (now - today.day.startsAt) / length) : 0;
-  const left = daysSince(now, month.endsAt - 1, timeZone).map(({ id: day }) => weekdayOf(day));
+  const left = daysSince(now, month.endsAt - 1, timeZone);
+  const weekdaysLeft = left.map(({ id: day }) => weekdayOf(day));
   const of = (amountOf: (sums: Sums) => number) => {
     const sum = (days: typeof past) => days.reduce((total, { sums }) => total + amountOf(sums), 0);
     const used = sum(inMonth);
     const found = forecast({
       days: complete.map(({ day, sums }) => ({ weekday: weekdayOf(day.id), amount: amountOf(sums) })),
-      ...{ used, today: today ? amountOf(today.sums) : 0, todayShare, weekdaysLeft: left },
+      ...{ used, today: today ? amountOf(today.sums) : 0, todayShare, weekdaysLeft },
     });
     return { ...found, used, lastMonth: sum(lastMonth) };
   };
@@ -196,6 +210,8 @@ function render(
   // Sums of money of a month are below 2^53 pico for 9,007 dollars only: nano suffices for a forecast.
   const cost = of(({ pico }) => Number(pico) / 1_000);
   const dollars = (nano: number) => dollarsOfPico(BigInt(Math.round(nano)) * 1_000n);
+  const requests = of((sums) => sums.requests);
+  const tokens = of((sums) => sums.tokens);
   return {
     ...{ object: 'usage_forecast', month: month.id, from: time(month.startsAt), to: time(month.endsAt) },
     ...{ time_zone: timeZone, currency: 'USD', method: cost.method },
@@ -206,11 +222,16 @@ function render(
       high: cost.high === undefined ? null : dollars(cost.high),
       last_month: dollarsOfPico(lastMonth.reduce((total, { sums }) => total + sums.pico, 0n)),
     },
-    requests: whole(of(({ requests }) => requests)),
-    tokens: whole(of(({ tokens }) => tokens)),
+    requests: whole(requests),
+    tokens: whole(tokens),
     days: inMonth.map(({ day, sums }) => ({
       ...{ day: day.id, start: time(day.startsAt), cost: dollarsOfPico(sums.pico) },
       ...{ requests: sums.requests, tokens: sums.tokens },
+    })),
+    ahead: left.map(({ id: day, endsAt }, index) => ({
+      ...{ day, end: time(endsAt), cost: dollars(cost.ahead[index] ?? cost.expected) },
+      requests: Math.round(requests.ahead[index] ?? requests.expected),
+      tokens: Math.round(tokens.ahead[index] ?? tokens.expected),
     })),
   };
 }

@@ -1,25 +1,23 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { api } from '../../lib/api.ts';
-import { money, number, percent, short } from '../../lib/format.ts';
+import { money, number, percent, short, time } from '../../lib/format.ts';
 import { type LimitUse, limitText } from '../../lib/tenancy.ts';
 import { Chart } from '../../ui/chart.tsx';
 import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Meter, NEAR } from '../../ui/meter.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
 import { RelativeTime, useNow } from '../../ui/time.tsx';
-import { monthSeries, type Quantity, useForecast } from './use-forecast.ts';
+import { monthSeries, type Quantity, reachedAt, useForecast } from './use-forecast.ts';
 
 const DAY_MS = 86_400_000;
-/** Share of a period that has to be over before its pace says something. */
+/** Share of a period that has to be over before a comparison says something. */
 const MIN_SHARE = 0.02;
 
 interface Budget extends LimitUse {
   readonly share: number;
-  /** When it is used up at this pace, in Unix milliseconds; undefined where it lasts. */
-  readonly endsAt: number | undefined;
-  /** The period has just begun. */
-  readonly isUnknown: boolean;
+  /** Share of its period that is over. */
+  readonly over: number;
 }
 
 const keyOf = ({ scope, subject_id: id, of, per, mode }: LimitUse) => `${scope} ${id} ${of} ${per} ${mode}`;
@@ -71,7 +69,7 @@ export function BurnDown({ tenant }: { readonly tenant: string }) {
       ),
     },
     {
-      ...{ id: 'ends', header: 'At its average pace', width: '12rem' },
+      ...{ id: 'over', header: 'Of its period', width: '12rem' },
       cell: (budget) => <Pace {...budget} />,
     },
     {
@@ -101,13 +99,18 @@ export function BurnDown({ tenant }: { readonly tenant: string }) {
   );
 }
 
-function Pace({ share, endsAt, isUnknown, mode }: Budget) {
-  if (share >= 1) return <Badge tone={mode === 'enforce' ? 'bad' : 'warn'}>used up</Badge>;
-  if (isUnknown) return <span className="text-muted">just begun</span>;
-  if (endsAt === undefined) return share >= NEAR ? 'near, but lasts' : 'lasts';
+/** Compares what is used with what is over: facts. When a budget ends is the gateway's forecast, in its chart. */
+function Pace({ share, over, mode }: Budget) {
   return (
-    <span className="inline-flex gap-1 items-center">
-      <Badge tone="warn">ends</Badge> <RelativeTime at={endsAt} />
+    <span className="inline-flex gap-2 items-center">
+      {percent(over)} over
+      {share >= 1 ? (
+        <Badge tone={mode === 'enforce' ? 'bad' : 'warn'}>used up</Badge>
+      ) : share >= NEAR ? (
+        <Badge tone="warn">near</Badge>
+      ) : (
+        over >= MIN_SHARE && share > over && <Badge tone="warn">ahead</Badge>
+      )}
     </span>
   );
 }
@@ -123,13 +126,8 @@ function budgetsOf(uses: readonly LimitUse[], now: number): Budget[] {
       if (used === null || resetsAt === null || Number(max) === 0) return [];
       const end = Date.parse(resetsAt);
       const start = per === 'day' ? end - DAY_MS : monthBefore(end);
-      const share = Number(used) / Number(max);
-      const elapsed = Math.max(0, now - start);
-      const isUnknown = elapsed < MIN_SHARE * (end - start);
-      const endsAt = share === 0 ? undefined : start + elapsed / share;
-      return [
-        { ...use, share, isUnknown, endsAt: endsAt !== undefined && endsAt < end ? endsAt : undefined },
-      ];
+      const over = Math.max(0, Math.min(1, (now - start) / (end - start)));
+      return [{ ...use, share: Number(used) / Number(max), over }];
     })
     .sort((one, other) => other.share - one.share);
 }
@@ -157,10 +155,13 @@ function BurnDownChart({
   const max = Number(budget.max);
   const chart = useMemo(() => {
     if (!data) return undefined;
-    const { times, used, expected } = monthSeries(data, quantity, Date.now());
+    const month = monthSeries(data, quantity, Date.now());
+    const { times, used, expected } = month;
     const left = (value: number | null) => (value === null ? null : Math.max(0, max - value));
     return {
       times,
+      usedUpAt: reachedAt(month, max),
+      leftAtEnd: max - Number(data[quantity].expected),
       series: [
         { name: 'left', values: used.map(left) },
         { name: 'expected', values: expected.map(left) },
@@ -170,13 +171,23 @@ function BurnDownChart({
   if (error)
     return <ErrorPanel what="Its use could not be read" error={error} retry={() => void refetch()} />;
   if (!chart) return <Skeleton className="h-52" />;
+  const ofWhom = `${scope} ${subject}`;
   return (
-    <Chart
-      title={`Left of ${limitText(budget)}, ${scope} ${subject}`}
-      times={chart.times}
-      series={chart.series}
-      format={quantity === 'cost' ? money : short}
-      syncKey="month"
-    />
+    <div className="flex flex-col gap-2">
+      <Chart
+        title={`Left of ${limitText(budget)}, ${ofWhom}`}
+        times={chart.times}
+        series={chart.series}
+        format={quantity === 'cost' ? money : short}
+        syncKey="month"
+      />
+      <p>
+        {chart.usedUpAt === undefined
+          ? `Expected to last: ${amountText(quantity, chart.leftAtEnd)} left at the end of the month.`
+          : chart.usedUpAt <= Date.now()
+            ? `Used up ${time(chart.usedUpAt)}.`
+            : `Expected to be used up ${time(chart.usedUpAt)}.`}
+      </p>
+    </div>
   );
 }

@@ -27,11 +27,16 @@ export interface UsageForecast {
     readonly requests: number;
     readonly tokens: number;
   }[];
+  /** Days that are left, today first: what is expected to be used at the end of each. */
+  readonly ahead: readonly {
+    readonly end: string;
+    readonly cost: string;
+    readonly requests: number;
+    readonly tokens: number;
+  }[];
 }
 
 export type Quantity = 'cost' | 'requests' | 'tokens';
-
-const DAY_MS = 86_400_000;
 
 /** Reads the forecast of this month, of a tenant or of all; with a filter, of a key, user or tag. */
 export function useForecast(
@@ -57,36 +62,51 @@ export interface MonthSeries {
   readonly high: readonly (number | null)[];
 }
 
-/** @returns sums since the start of the month. @param now Unix milliseconds */
+/** @returns sums since the start of the month, as the gateway expects them. @param now Unix milliseconds */
 export function monthSeries(
-  { days, to, ...amounts }: UsageForecast,
+  { days, ahead, ...amounts }: UsageForecast,
   quantity: Quantity,
   now: number,
 ): MonthSeries {
   const { used, expected, low, high } = amounts[quantity];
-  const end = Date.parse(to);
   let sum = 0;
   const past = days.map((day) => {
     const before = sum;
     sum += Number(day[quantity]);
     return { time: Date.parse(day.start), before };
   });
+  const future = ahead.map((day) => ({ time: Date.parse(day.end), amount: Number(day[quantity]) }));
   const today = past.at(-1)?.time ?? now;
-  const current = Math.min(Math.max(now, today + 1), end - 1);
-  const future: number[] = [];
-  for (let time = today + DAY_MS; time < end; time += DAY_MS) if (time > current) future.push(time);
-  future.push(end);
+  const current = Math.min(Math.max(now, today + 1), (future[0]?.time ?? now + 1) - 1);
   const none = past.map(() => null);
-  const towards = (last: number | string | null) => {
-    if (last === null) return [...none, null, ...future.map(() => null)];
-    const rate = (Number(last) - Number(used)) / (end - current);
-    return [...none, ...[current, ...future].map((time) => Number(used) + rate * (time - current))];
-  };
+  const rise = Number(expected) - Number(used);
+  /** The path to another end has the shape of the expected one. */
+  const towards = (last: number | string | null) => [
+    ...none,
+    last === null ? null : Number(used),
+    ...future.map(({ time, amount }, index) => {
+      if (last === null) return null;
+      const share = rise > 0 ? (amount - Number(used)) / rise : (index + 1) / future.length;
+      return time === future.at(-1)?.time
+        ? Number(last)
+        : Number(used) + (Number(last) - Number(used)) * share;
+    }),
+  ];
   return {
-    times: [...past.map(({ time }) => time), current, ...future],
+    times: [...past.map(({ time }) => time), current, ...future.map(({ time }) => time)],
     used: [...past.map(({ before }) => before), Number(used), ...future.map(() => null)],
     expected: towards(expected),
     low: towards(low),
     high: towards(high),
   };
+}
+
+/** @returns when the expected sum reaches an amount, in Unix milliseconds; undefined where it does not in this month */
+export function reachedAt({ times, used, expected }: MonthSeries, amount: number): number | undefined {
+  const sums = times.map((time, index) => ({ time, sum: expected[index] ?? used[index] ?? 0 }));
+  const at = sums.findIndex(({ sum }) => sum >= amount);
+  const [before, after] = [sums[at - 1], sums[at]];
+  if (!after) return undefined;
+  if (!before || after.sum === before.sum) return after.time;
+  return before.time + ((amount - before.sum) / (after.sum - before.sum)) * (after.time - before.time);
 }
