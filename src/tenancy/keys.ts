@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { LimitDocument } from '../core/limit-schema.ts';
 import { writeAudit } from '../storage/sql/audit-chain.ts';
+import { containsText } from '../storage/sql/contains-text.ts';
 import type { TenantDatabase, TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import { isAllowed } from './actor.ts';
@@ -66,6 +67,8 @@ export interface KeyFilter {
   readonly member?: string | undefined;
   /** `active`: neither revoked nor expired nor paused. */
   readonly state?: 'active' | 'paused' | 'revoked' | 'expired' | undefined;
+  /** Part of the id, name or hint; case is ignored. */
+  readonly search?: string | undefined;
   readonly limit: number;
   /** The last key of the previous page. */
   readonly after?: { readonly at: number; readonly id: string } | undefined;
@@ -89,7 +92,7 @@ export class Keys {
   ) {}
 
   /** @returns keys, newest first */
-  list(scope: TenantScope, { kind, member, state, limit, after }: KeyFilter): Promise<ApiKey[]> {
+  list(scope: TenantScope, { kind, member, state, search, limit, after }: KeyFilter): Promise<ApiKey[]> {
     const now = this.sources.clock.wallTime();
     return this.databases.use(scope, async (db) => {
       let query = db
@@ -100,6 +103,7 @@ export class Keys {
         .orderBy('id', 'desc')
         .limit(limit);
       if (member !== undefined) query = query.where('member', '=', member);
+      if (search !== undefined) query = query.where(containsText(search, ['id', 'name', 'hint']));
       if (state === 'revoked') query = query.where('revoked_at', 'is not', null);
       if (state === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', now);
       if (state === 'active' || state === 'paused') {

@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { LimitDocument } from '../core/limit-schema.ts';
 import { writeAudit } from '../storage/sql/audit-chain.ts';
+import { containsText } from '../storage/sql/contains-text.ts';
 import type { TenantDatabase, TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import { assertAllowed } from './actor.ts';
@@ -43,6 +44,8 @@ export interface MemberFilter {
   readonly kind?: MemberKind | undefined;
   readonly role?: string | undefined;
   readonly status?: string | undefined;
+  /** Part of the id, name or e-mail address; case is ignored. */
+  readonly search?: string | undefined;
   readonly limit: number;
   /** The last id of the previous page. */
   readonly after?: string | undefined;
@@ -57,7 +60,7 @@ export class Members {
   ) {}
 
   /** @returns members by id */
-  list(scope: TenantScope, { kind, role, status, limit, after }: MemberFilter): Promise<Member[]> {
+  list(scope: TenantScope, { kind, role, status, search, limit, after }: MemberFilter): Promise<Member[]> {
     return this.databases.use(scope, async (db) => {
       let query = db
         .selectFrom('members')
@@ -68,6 +71,7 @@ export class Members {
       if (kind !== undefined) query = query.where('kind', '=', kind);
       if (role !== undefined) query = query.where('role', '=', role);
       if (status !== undefined) query = query.where('status', '=', status);
+      if (search !== undefined) query = query.where(containsText(search, ['id', 'name', 'email']));
       if (after !== undefined) query = query.where('id', '>', after);
       return (await query.execute()).map(memberOf);
     });

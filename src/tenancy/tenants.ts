@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import type { Outbox } from '../events/outbox.ts';
 import { writeAudit } from '../storage/sql/audit-chain.ts';
+import { containsText } from '../storage/sql/contains-text.ts';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';
@@ -75,15 +76,7 @@ export class Tenants {
       .$if(status !== undefined, (query) => query.where('status', '=', status ?? ''))
       .$if(tier !== undefined, (query) => query.where('tier', '=', tier ?? ''))
       .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
-      .$if(search !== undefined, (query) =>
-        query.where(({ eb, fn, or }) => {
-          const pattern = `%${(search ?? '').toLowerCase().replaceAll(/[\\%_]/g, '')}%`;
-          return or([
-            eb(fn<string>('lower', ['id']), 'like', pattern),
-            eb(fn<string>('lower', ['name']), 'like', pattern),
-          ]);
-        }),
-      )
+      .$if(search !== undefined, (query) => query.where(containsText(search ?? '', ['id', 'name'])))
       .orderBy('id')
       .limit(limit)
       .execute();

@@ -39,6 +39,7 @@ const auditObject = z
 
 const auditQuery = z.object({
   ...paging,
+  id: z.string().max(200).optional().describe('Only the entry with this id.'),
   actor: z.string().max(200).optional(),
   action: z.string().max(100).optional().describe('For example `key.create`.'),
   subject: z.string().max(200).optional().describe('For example `key:key_...`.'),

@@ -31,7 +31,11 @@ const typeObject = z
   .meta({ id: 'EventType' });
 
 const eventList = listOf(eventObject, 'EventList');
-const listQuery = z.object({ ...paging, type: eventType.optional() });
+const listQuery = z.object({
+  ...paging,
+  type: eventType.optional(),
+  id: z.string().max(100).optional().describe('Only the event with this id.'),
+});
 const triggerBody = z
   .strictObject({ type: eventType })
   .meta({ id: 'TriggerEvent', example: { type: 'budget.exceeded' } });
@@ -40,7 +44,12 @@ const triggered = z.object({ type: z.string(), triggered: z.literal(true) }).met
 /** Routes that list and trigger durable events, of a tenant and of the installation. */
 export function eventRoutes(services: AdminServices): RegisteredRoute[] {
   const { events, outbox } = services;
-  const list = async (tenant: string | undefined, { limit, after, type }: z.output<typeof listQuery>) => {
+  const list = async (tenant: string | undefined, { limit, after, type, id }: z.output<typeof listQuery>) => {
+    if (id !== undefined) {
+      const event = await events.find(tenant, id);
+      const found = event && (type === undefined || event.type === type) ? [event] : [];
+      return { body: page(found, limit, ({ sequence }) => sequence, eventPayload) };
+    }
     const before = cursorOf(z.int(), after);
     const found = await events.list({ tenant, type, limit: limit + 1, before });
     return { body: page(found, limit, ({ sequence }) => sequence, eventPayload) };

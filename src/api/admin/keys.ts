@@ -204,11 +204,12 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
         ...paging,
         state: keyState.optional(),
         member: z.string().max(100).optional(),
+        search: z.string().max(100).optional().describe('A part of the id, name or hint; case is ignored.'),
       }),
       response: listOf(keyObject, admin ? 'AdminKeyList' : 'ApiKeyList'),
-      handle: async ({ scope, query: { limit, after, state, member } }) => {
+      handle: async ({ scope, query: { limit, after, ...filter } }) => {
         const found = await keys.list(scopeOf({ scope }), {
-          ...{ kind, state, member, limit: limit + 1, after: cursorOf(timeCursor, after) },
+          ...{ ...filter, kind, limit: limit + 1, after: cursorOf(timeCursor, after) },
         });
         return { body: page(found, limit, ({ createdAt: at, id }) => ({ at, id }), show) };
       },

@@ -86,6 +86,11 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
         kind: z.enum(MEMBER_KINDS).optional(),
         role: role.optional(),
         status: z.enum(STATUSES).optional(),
+        search: z
+          .string()
+          .max(100)
+          .optional()
+          .describe('A part of the id, name or e-mail address; case is ignored.'),
       }),
       response: listOf(memberObject, 'MemberList'),
       handle: async ({ scope, query: { limit, after, ...filter } }) => {

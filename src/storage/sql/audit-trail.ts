@@ -1,4 +1,5 @@
 import { type QueryExecutorProvider, sql } from 'kysely';
+import { containsText } from './contains-text.ts';
 import type { AuditLogRow } from './tenant-tables.ts';
 
 /** The place of an entry in the order of time. */
@@ -10,6 +11,7 @@ export interface AuditCursor {
 
 /** Filters of the audit trail. */
 export interface AuditQuery {
+  readonly id?: string | undefined;
   readonly actor?: string | undefined;
   readonly action?: string | undefined;
   readonly subject?: string | undefined;
@@ -54,7 +56,7 @@ export async function readAudit(db: QueryExecutorProvider, query: AuditQuery): P
       SELECT * FROM audit_log WHERE ${conditionsOf({ ...query, before })}
       ORDER BY at DESC, id DESC LIMIT ${sql.lit(SEARCH_STEP)}`;
     const found = await sql<AuditLogRow>`
-      SELECT * FROM (${part}) AS part WHERE ${matches(search)}
+      SELECT * FROM (${part}) AS part WHERE ${containsText(search, SEARCHED)}
       ORDER BY at DESC, id DESC LIMIT ${limit - rows.length}`.execute(db);
     rows.push(...found.rows);
     if (rows.length >= limit) return { rows };
@@ -68,14 +70,9 @@ export async function readAudit(db: QueryExecutorProvider, query: AuditQuery): P
   return before ? { rows, searchedTo: before } : { rows };
 }
 
-function matches(search: string) {
-  const pattern = `%${search.replaceAll(/[\\%_]/g, '\\$&')}%`;
-  const columns = SEARCHED.map((column) => sql`lower(${sql.ref(column)}) LIKE lower(${pattern}) ESCAPE '\\'`);
-  return sql.join(columns, sql` OR `);
-}
-
-function conditionsOf({ actor, action, subject, from, to, before }: AuditQuery) {
+function conditionsOf({ id, actor, action, subject, from, to, before }: AuditQuery) {
   const conditions = [sql`1 = 1`];
+  if (id !== undefined) conditions.push(sql`id = ${id}`);
   if (actor !== undefined) conditions.push(sql`actor = ${actor}`);
   if (action !== undefined) conditions.push(sql`action = ${action}`);
   if (subject !== undefined) conditions.push(sql`subject = ${subject}`);
