@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { assertFits, sees, seesNot } from './browser.ts';
-import { createMember, createTenant, PASSWORD, SKIP, theGateway, visiting } from './fixture.ts';
+import { admin, createMember, createTenant, PASSWORD, SKIP, theGateway, visiting } from './fixture.ts';
 
 const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 const RIGHT_TO_LEFT = 'abc\u202Egnirts\u202C';
@@ -47,6 +47,51 @@ describe('tenants', { skip: SKIP }, () => {
         await page.getByRole('button', { name: 'Create', exact: true }).click();
         await sees(dialog(page, 'Create a tenant').getByRole('alert'));
       }
+    }));
+});
+
+describe('lists', { skip: SKIP }, () => {
+  const COUNT = 120;
+  let oldest = '';
+  let last = '';
+  before(async () => {
+    await createTenant('many');
+    for (let at = 0; at < COUNT; at += 1) {
+      const key = await admin('POST', '/admin/v1/tenants/many/keys', { name: `service ${at}` });
+      if (at === 0) oldest = String(key.id);
+      const account = { name: `account ${at}`, role: 'developer' };
+      await admin('POST', '/admin/v1/tenants/many/service-accounts', account);
+    }
+    const { next } = await admin('GET', '/admin/v1/tenants/many/members?limit=110');
+    const { data } = await admin('GET', `/admin/v1/tenants/many/members?after=${next}`);
+    if (Array.isArray(data)) last = String(data.at(-1)?.id);
+  });
+
+  test('open by a link what is not on their first page, and find it', () =>
+    visiting({ tenant: 'many' }, async ({ page, open, go, settled, expects }) => {
+      await open(`tenants?key=${oldest}`);
+      await sees(dialog(page, 'service 0').getByText(oldest));
+      expects('key_none');
+      await go('tenants?key=key_none');
+      await sees(page.getByText('key_none could not be opened'));
+      // It must not reach another path.
+      expects('/keys/_');
+      await open('tenants?key=..');
+      await sees(page.getByText('.. could not be opened'));
+      await go('tenants');
+      await page.getByLabel('Find').fill('SERVICE 0');
+      await settled();
+      await sees(page.getByRole('row').filter({ hasText: 'service 0' }));
+      await seesNot(page.getByRole('row').filter({ hasText: 'service 119' }));
+      await page.getByLabel('Find').fill('nothing has this');
+      await sees(page.getByText('No key has this'));
+      await go(`tenants?tab=people&member=${last}`);
+      await sees(page.getByRole('dialog', { name: /^account / }));
+      await go('tenants?tab=people');
+      await page.getByLabel('Find').fill('account 77');
+      await settled();
+      await sees(page.getByRole('row').filter({ hasText: 'account 77' }));
+      await seesNot(page.getByRole('row').filter({ hasText: 'account 78' }));
     }));
 });
 

@@ -136,6 +136,10 @@ export function urlOf(path: string, query: Query = {}): string {
   return text === '' ? path : `${path}?${text}`;
 }
 
+/** @returns the path of one object. An id comes from a link: it must not reach another path. */
+export const pathOf = (base: string, id: string): string =>
+  `${base}/${/^\.{1,2}$/.test(id) ? '_' : encodeURIComponent(id)}`;
+
 async function errorOf(response: Response): Promise<ApiError> {
   const requestId = response.headers.get('x-request-id') ?? undefined;
   const { status } = response;

@@ -20,8 +20,16 @@ export interface PagedList<Row> {
   readonly more: () => void;
 }
 
-/** Reads a list page by page as it is scrolled. @param path undefined reads nothing */
-export function usePaged<Row>(path: string | undefined, query: Query = {}): PagedList<Row> {
+/**
+ * Reads a list page by page as it is scrolled.
+ * @param path undefined reads nothing
+ * @param refetchMs milliseconds after which it is read again; not by itself when absent
+ */
+export function usePaged<Row>(
+  path: string | undefined,
+  query: Query = {},
+  refetchMs?: number,
+): PagedList<Row> {
   const found = useInfiniteQuery<
     ListPage<Row>,
     Error,
@@ -35,6 +43,7 @@ export function usePaged<Row>(path: string | undefined, query: Query = {}): Page
     initialPageParam: undefined,
     getNextPageParam: (last) => last.next ?? undefined,
     enabled: path !== undefined,
+    refetchInterval: refetchMs ?? false,
   });
   const { refetch: read } = found;
   const refetch = useCallback(() => void read(), [read]);

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
-import { api } from './api.ts';
+import { api, pathOf } from './api.ts';
 
 /** The caller, as `GET /admin/v1/me` describes it. */
 export interface Me {
@@ -21,8 +21,10 @@ export interface TenantSummary {
 
 interface SessionValue {
   readonly me: Me;
-  /** Tenants that the caller may see. */
+  /** Tenants that the caller may see: the first ones, and the chosen one. */
   readonly tenants: readonly TenantSummary[];
+  /** There are others, which a search finds. */
+  readonly areTenantsMore: boolean;
   /** The tenant that pages show; undefined for all of the platform. */
   readonly tenant: string | undefined;
   readonly selectTenant: (tenant: string | undefined) => void;
@@ -43,14 +45,26 @@ export function SessionProvider({ me, children }: { readonly me: Me; readonly ch
   const { data } = useQuery({
     queryKey: ['tenants', 'all'],
     queryFn: () =>
-      api.get<{ data: readonly TenantSummary[] }>('/admin/v1/tenants', { query: { limit: 200 } }),
+      api.get<{ data: readonly TenantSummary[]; has_more: boolean }>('/admin/v1/tenants', {
+        query: { limit: 200 },
+      }),
     enabled: me.platform_admin,
     staleTime: 60_000,
   });
-  const tenants = useMemo(
-    () => data?.data ?? Object.keys(me.tenants).map((id) => ({ id, name: id, status: 'active' })),
-    [data, me],
-  );
+  const isElsewhere =
+    data !== undefined && chosen !== undefined && !data.data.some(({ id }) => id === chosen);
+  // There are more tenants than the list has.
+  const { data: elsewhere } = useQuery({
+    queryKey: ['tenants', 'chosen', chosen],
+    queryFn: () => api.get<TenantSummary>(pathOf('/admin/v1/tenants', chosen ?? '')),
+    enabled: isElsewhere && data.has_more,
+    staleTime: 60_000,
+  });
+  const tenants = useMemo(() => {
+    const listed = data?.data ?? Object.keys(me.tenants).map((id) => ({ id, name: id, status: 'active' }));
+    return isElsewhere && elsewhere ? [...listed, elsewhere] : listed;
+  }, [data, me, isElsewhere, elsewhere]);
+  const areTenantsMore = data?.has_more ?? false;
   const first = me.platform_admin ? undefined : tenants[0]?.id;
   const isKnown = chosen !== undefined && tenants.some(({ id }) => id === chosen);
   const tenant = isKnown ? chosen : first;
@@ -70,8 +84,8 @@ export function SessionProvider({ me, children }: { readonly me: Me; readonly ch
     location.assign('/console/sign-in');
   }, [client]);
   const value = useMemo(
-    () => ({ me, tenants, tenant, selectTenant, can, signOut }),
-    [me, tenants, tenant, selectTenant, can, signOut],
+    () => ({ me, tenants, areTenantsMore, tenant, selectTenant, can, signOut }),
+    [me, tenants, areTenantsMore, tenant, selectTenant, can, signOut],
   );
   return <SessionContext value={value}>{children}</SessionContext>;
 }

@@ -1,6 +1,8 @@
+import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useMemo, useState } from 'react';
-import { useSession } from '../lib/session.tsx';
+import { api } from '../lib/api.ts';
+import { type TenantSummary, useSession } from '../lib/session.tsx';
 import { classes } from '../ui/classes.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { NAVIGATION } from './navigation.ts';
@@ -12,7 +14,41 @@ interface Command {
   readonly run: () => void;
 }
 
-/** Finds pages and tenants by name or id, and opens them. */
+const MAX_SHOWN = 12;
+
+/** What an id opens, by its beginning. */
+const OPENED = [
+  {
+    prefix: 'req_',
+    hint: 'request',
+    to: '/requests',
+    searchOf: (id: string) => ({ request: id }),
+    isOfTenant: false,
+  },
+  {
+    prefix: 'evt_',
+    hint: 'event',
+    to: '/events',
+    searchOf: (id: string) => ({ tab: 'log', event: id }),
+    isOfTenant: false,
+  },
+  {
+    prefix: 'key_',
+    hint: 'API key',
+    to: '/tenants',
+    searchOf: (id: string) => ({ tab: 'keys', key: id }),
+    isOfTenant: true,
+  },
+  {
+    prefix: 'inv_',
+    hint: 'invoice',
+    to: '/invoices',
+    searchOf: (id: string) => ({ invoice: id }),
+    isOfTenant: false,
+  },
+] as const;
+
+/** Finds pages and tenants by name or id, and what else has an id, and opens them. */
 export function CommandPalette({
   isOpen,
   onClose,
@@ -29,17 +65,39 @@ export function CommandPalette({
 
 function Search({ onDone }: { readonly onDone: () => void }) {
   const navigate = useNavigate();
-  const { tenants, selectTenant } = useSession();
+  const { tenants, tenant, areTenantsMore, selectTenant } = useSession();
   const [text, setText] = useState('');
   const [active, setActive] = useState(0);
+  const wanted = text.trim().toLowerCase();
+  const { data: others } = useQuery({
+    queryKey: ['tenants', 'found', wanted],
+    queryFn: ({ signal }) =>
+      api.get<{ data: readonly TenantSummary[] }>('/admin/v1/tenants', {
+        query: { search: wanted, limit: MAX_SHOWN },
+        signal,
+      }),
+    enabled: areTenantsMore && wanted !== '',
+  });
   const found = useMemo(() => {
-    const wanted = text.trim().toLowerCase();
+    const listed = new Set(tenants.map(({ id }) => id));
+    const all = [...tenants, ...(others?.data ?? []).filter(({ id }) => !listed.has(id))];
+    const opened = OPENED.find(
+      ({ prefix, isOfTenant }) => wanted.startsWith(prefix) && (!isOfTenant || tenant !== undefined),
+    );
     const commands: Command[] = [
+      ...(opened === undefined
+        ? []
+        : [
+            {
+              ...{ id: wanted, label: text.trim(), hint: opened.hint },
+              run: () => void navigate({ to: opened.to, search: opened.searchOf(text.trim()) }),
+            },
+          ]),
       ...NAVIGATION.map(({ to, label }) => ({
         ...{ id: to, label, hint: 'page' },
         run: () => void navigate({ to }),
       })),
-      ...tenants.map(({ id, name }) => ({
+      ...all.map(({ id, name }) => ({
         ...{ id: `tenant ${id}`, label: name === id ? id : `${name} (${id})`, hint: 'tenant' },
         run: () => {
           selectTenant(id);
@@ -47,8 +105,8 @@ function Search({ onDone }: { readonly onDone: () => void }) {
         },
       })),
     ].filter(({ label }) => label.toLowerCase().includes(wanted));
-    return commands.slice(0, 12);
-  }, [text, tenants, selectTenant, navigate]);
+    return commands.slice(0, MAX_SHOWN);
+  }, [text, wanted, tenants, tenant, others, selectTenant, navigate]);
   const run = (command: Command | undefined) => {
     if (!command) return;
     onDone();
@@ -72,7 +130,7 @@ function Search({ onDone }: { readonly onDone: () => void }) {
         aria-controls="palette"
         aria-activedescendant={found[active] && `palette-${active}`}
         aria-label="Page or tenant"
-        placeholder="Page or tenant"
+        placeholder="Page, tenant, or an id such as req_..."
         className="w-full rounded border border-line bg-bg px-2 h-9"
         value={text}
         onChange={({ target }) => {

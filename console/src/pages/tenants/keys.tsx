@@ -1,5 +1,6 @@
 import { useMemo, useState } from 'react';
 import { api } from '../../lib/api.ts';
+import { useOpened } from '../../lib/opened.tsx';
 import { usePaged } from '../../lib/paged.ts';
 import { usePageSearch } from '../../lib/search.ts';
 import { useSession } from '../../lib/session.tsx';
@@ -23,14 +24,20 @@ export const STATE_TONES: Readonly<Record<ApiKey['state'], Tone>> = {
   revoked: 'neutral',
 };
 
+/** Members that a list of owners has; others are found by their name. */
+const MAX_MEMBERS = 200;
+
 /** The API keys of a tenant. */
 export function Keys({ tenant }: { readonly tenant: string }) {
   const { can, me } = useSession();
   const [search, change] = usePageSearch();
   const [isCreating, setCreating] = useState(false);
-  const keys = usePaged<ApiKey>(`/admin/v1/tenants/${tenant}/keys`);
+  const path = `/admin/v1/tenants/${tenant}/keys`;
+  const [text, setText] = useState('');
+  const keys = usePaged<ApiKey>(path, { search: text });
   const members = usePaged<Member>(
     can('members:read', tenant) ? `/admin/v1/tenants/${tenant}/members` : undefined,
+    { limit: MAX_MEMBERS },
   );
   const nameOf = useMemo(() => new Map(members.rows.map(({ id, name }) => [id, name])), [members.rows]);
   const columns: readonly Column<ApiKey>[] = [
@@ -67,14 +74,26 @@ export function Keys({ tenant }: { readonly tenant: string }) {
       Create a key
     </Button>
   );
-  const opened = keys.rows.find(({ id }) => id === search.key);
+  const opened = useOpened(keys, path, search.key);
   return (
     <div className="flex flex-col gap-3">
-      <div className="flex justify-end">{create}</div>
+      <div className="flex flex-wrap gap-3 items-end">
+        <TextField
+          label="Find"
+          placeholder="a part of the name, key or id"
+          className="max-w-80"
+          value={text}
+          onChange={({ target }) => setText(target.value)}
+        />
+        <span className="grow" />
+        {create}
+      </div>
       {keys.error ? (
         <ErrorPanel what="The keys could not be read" error={keys.error} retry={keys.refetch} />
       ) : keys.isLoading ? (
         <Skeleton className="h-64" />
+      ) : keys.rows.length === 0 && text !== '' ? (
+        <p className="text-muted">No key has this in its name, its beginning or its id.</p>
       ) : keys.rows.length === 0 ? (
         <Empty
           title="This tenant has no key yet: an application needs one to send requests."
@@ -95,12 +114,14 @@ export function Keys({ tenant }: { readonly tenant: string }) {
         <CreateKey
           tenant={tenant}
           members={members.rows}
+          areMembersMore={members.hasMore}
           owner={can('keys:write', tenant) ? undefined : me.id.replace(/^user:/, '')}
           onClose={() => setCreating(false)}
         />
       )}
-      {opened && (
-        <KeyDrawer tenant={tenant} apiKey={opened} onClose={() => change({ key: undefined }, true)} />
+      {opened.problem}
+      {opened.row && (
+        <KeyDrawer tenant={tenant} apiKey={opened.row} onClose={() => change({ key: undefined }, true)} />
       )}
     </div>
   );
@@ -113,11 +134,14 @@ const allowedModel = (models: string) =>
 function CreateKey({
   tenant,
   members,
+  areMembersMore,
   owner,
   onClose,
 }: {
   readonly tenant: string;
   readonly members: readonly Member[];
+  /** There are more members than are listed: they are found by their name. */
+  readonly areMembersMore: boolean;
   /** The only member that may own it; undefined where the caller chooses. */
   readonly owner: string | undefined;
   readonly onClose: () => void;
@@ -128,6 +152,10 @@ function CreateKey({
   const [expires, setExpires] = useState('');
   const [limits, setLimits] = useState<readonly LimitDraft[]>([]);
   const [secret, setSecret] = useState<string>();
+  const [find, setFind] = useState('');
+  const found = usePaged<Member>(find === '' ? undefined : `/admin/v1/tenants/${tenant}/members`, {
+    search: find,
+  });
   const form = useForm(async () => {
     const allowed = models.split(/[\s,]+/).filter(Boolean);
     const created = await api.post<{ key: string }>(`/admin/v1/tenants/${tenant}/keys`, {
@@ -164,6 +192,14 @@ function CreateKey({
           onChange={({ target }) => setName(target.value)}
           error={form.errorOf('name')}
         />
+        {owner === undefined && areMembersMore && (
+          <TextField
+            label="Find its owner"
+            placeholder="a part of the name, e-mail address or id"
+            value={find}
+            onChange={({ target }) => setFind(target.value)}
+          />
+        )}
         {owner === undefined && members.length > 0 && (
           <SelectField
             label="Owner"
@@ -172,7 +208,7 @@ function CreateKey({
             onChange={({ target }) => setMember(target.value)}
             options={[
               { value: '', label: 'the tenant' },
-              ...members.map(({ id, name: label }) => ({ value: id, label })),
+              ...(find === '' ? members : found.rows).map(({ id, name: label }) => ({ value: id, label })),
             ]}
             error={form.errorOf('member')}
           />

@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../lib/api.ts';
+import { useOpened } from '../../lib/opened.tsx';
 import { usePaged } from '../../lib/paged.ts';
 import { usePageSearch } from '../../lib/search.ts';
 import { useSession } from '../../lib/session.tsx';
@@ -30,12 +31,13 @@ export function People({ tenant }: { readonly tenant: string }) {
   const client = useQueryClient();
   const [search, change] = usePageSearch();
   const base = `/admin/v1/tenants/${tenant}`;
-  const members = usePaged<Member>(`${base}/members`);
+  const [text, setText] = useState('');
+  const members = usePaged<Member>(`${base}/members`, { search: text });
   const invitations = usePaged<Invitation>(`${base}/invitations`);
   const [adding, setAdding] = useState<'invitation' | 'service account'>();
   const [revoked, setRevoked] = useState<Invitation>();
-  const opened = members.rows.find(({ id }) => id === search.member);
   const mayChange = can('members:write', tenant);
+  const opened = useOpened(members, `${base}/members`, mayChange ? search.member : undefined);
   const columns: readonly Column<Member>[] = [
     { id: 'name', header: 'Name', cell: ({ name }) => name, width: 'minmax(10rem, 2fr)' },
     { id: 'email', header: 'E-mail', cell: ({ email }) => email ?? '–', width: 'minmax(10rem, 2fr)' },
@@ -58,11 +60,23 @@ export function People({ tenant }: { readonly tenant: string }) {
   const open = invitations.rows.filter(({ state }) => state === 'open');
   return (
     <div className="flex flex-col gap-3">
-      <div className="flex justify-end">{invite}</div>
+      <div className="flex flex-wrap gap-3 items-end">
+        <TextField
+          label="Find"
+          placeholder="a part of the name, e-mail or id"
+          className="max-w-80"
+          value={text}
+          onChange={({ target }) => setText(target.value)}
+        />
+        <span className="grow" />
+        {invite}
+      </div>
       {members.error ? (
         <ErrorPanel what="The members could not be read" error={members.error} retry={members.refetch} />
       ) : members.isLoading ? (
         <Skeleton className="h-48" />
+      ) : members.rows.length === 0 && text !== '' ? (
+        <p className="text-muted">Nobody has this in the name, e-mail address or id.</p>
       ) : members.rows.length === 0 ? (
         <Empty
           title="Nobody is a member yet. Members sign in, own keys and have limits of their own."
@@ -118,8 +132,13 @@ export function People({ tenant }: { readonly tenant: string }) {
           }}
         />
       )}
-      {opened && (
-        <MemberDialog tenant={tenant} member={opened} onClose={() => change({ member: undefined }, true)} />
+      {opened.problem}
+      {opened.row && (
+        <MemberDialog
+          tenant={tenant}
+          member={opened.row}
+          onClose={() => change({ member: undefined }, true)}
+        />
       )}
     </div>
   );
