@@ -6,6 +6,8 @@ export interface Invoice {
   readonly month: string;
   readonly status: 'draft' | 'open' | 'paid' | 'void';
   readonly number: string | null;
+  /** Of a credit note: the id of its invoice. */
+  readonly credits: string | null;
   readonly currency: string;
   readonly total: string;
   readonly due_date: string | null;
@@ -40,6 +42,50 @@ export interface InvoiceDocument {
   readonly rounding: { readonly subtotal_exact: string; readonly difference: string };
   readonly notes: readonly string[];
 }
+
+/** The billing details of a tenant. */
+export interface BillingAccount {
+  readonly tenant: string;
+  readonly name?: string;
+  readonly address?: readonly string[];
+  readonly email?: string;
+  readonly vat_id?: string;
+  readonly reference?: string;
+  readonly lines: readonly string[];
+  readonly external_id?: string;
+  readonly reverse_charge?: boolean;
+  readonly due_days?: number;
+  readonly taxes?: Readonly<Record<string, readonly { readonly name: string; readonly rate: string }[]>>;
+}
+
+/** A cost of the installation, divided among tenants. */
+export interface InfrastructureCost {
+  readonly id: string;
+  readonly month: string;
+  readonly kind: string;
+  readonly description: string;
+  readonly gpu?: string;
+  readonly count?: number;
+  readonly hours?: string;
+  readonly share_by: string;
+  readonly models?: readonly string[];
+  readonly charge: boolean;
+  readonly created_by: string;
+  /** Invoices contain parts of it. */
+  readonly is_final: boolean;
+  readonly allocation: {
+    /** US dollars. */
+    readonly amount: string;
+    readonly shares: readonly {
+      readonly tenant: string;
+      readonly account: string;
+      readonly weight: string;
+      readonly amount: string;
+    }[];
+  };
+}
+
+export const MONTH = /^20\d\d-(?:0[1-9]|1[0-2])$/;
 
 export interface PriceRule {
   readonly model: string;

@@ -3,6 +3,8 @@ import { useSession } from '../lib/session.tsx';
 import { Empty } from '../ui/feedback.tsx';
 import { Page } from '../ui/page.tsx';
 import { Tabs } from '../ui/tabs.tsx';
+import { BillingDetails } from './invoices/billing-details.tsx';
+import { Costs } from './invoices/costs.tsx';
 import { InvoiceList } from './invoices/invoice-list.tsx';
 import { Preview } from './invoices/preview.tsx';
 import { Prices } from './invoices/prices.tsx';
@@ -16,6 +18,9 @@ export default function InvoicesPage() {
     { id: 'invoices', label: 'Invoices' },
     ...(tenant === undefined ? [] : [{ id: 'month', label: 'This month' }]),
     { id: 'prices', label: 'Prices' },
+    tenant === undefined
+      ? { id: 'costs', label: 'Infrastructure costs' }
+      : { id: 'details', label: 'Billing details' },
   ];
   const active = tabs.find(({ id }) => id === search.tab)?.id ?? 'invoices';
   return (
@@ -26,6 +31,8 @@ export default function InvoicesPage() {
           {active === 'invoices' && <InvoiceList key={tenant} tenant={tenant} />}
           {active === 'month' && tenant !== undefined && <Preview key={tenant} tenant={tenant} />}
           {active === 'prices' && <Prices key={tenant} tenant={tenant} />}
+          {active === 'costs' && <Costs />}
+          {active === 'details' && tenant !== undefined && <BillingDetails key={tenant} tenant={tenant} />}
         </>
       ) : (
         <Empty title="You need the permission billing:read to see invoices. Ask an owner of this tenant." />

@@ -1,13 +1,17 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api } from '../../lib/api.ts';
+import { api, pathOf } from '../../lib/api.ts';
 import type { Invoice, InvoiceDocument } from '../../lib/billing.ts';
+import type { ListPage } from '../../lib/paged.ts';
+import { usePageSearch } from '../../lib/search.ts';
 import { useSession } from '../../lib/session.tsx';
 import { Button } from '../../ui/button.tsx';
 import { ConfirmDialog, Dialog, Drawer } from '../../ui/dialog.tsx';
 import { Badge, ErrorPanel, Skeleton, type Tone } from '../../ui/feedback.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { FormEnd, useForm } from '../../ui/form.tsx';
+import { Panel } from '../../ui/page.tsx';
+import { CreditDialog } from './credit-dialog.tsx';
 import { InvoiceView } from './invoice-view.tsx';
 
 export const INVOICE_TONES: Readonly<Record<Invoice['status'], Tone>> = {
@@ -18,6 +22,8 @@ export const INVOICE_TONES: Readonly<Record<Invoice['status'], Tone>> = {
 };
 
 type Action = 'issue' | 'pay' | 'void' | 'credit' | 'send' | 'discard';
+
+type WholeInvoice = Invoice & { readonly document: InvoiceDocument };
 
 /** What is possible in each status. */
 const ACTIONS: Readonly<Record<Invoice['status'], readonly Action[]>> = {
@@ -47,10 +53,10 @@ export function InvoiceDrawer({
 }) {
   const { can } = useSession();
   const [action, setAction] = useState<Action>();
-  const own = `${path}/${id}`;
+  const own = pathOf(path, id);
   const { data, error, refetch } = useQuery({
     queryKey: ['billing', 'invoice', own],
-    queryFn: ({ signal }) => api.request<Invoice & { document: InvoiceDocument }>('GET', own, { signal }),
+    queryFn: ({ signal }) => api.request<WholeInvoice>('GET', own, { signal }),
   });
   const invoice = data?.data;
   const title = invoice ? titleOf(invoice) : 'Invoice';
@@ -92,13 +98,13 @@ export function InvoiceDrawer({
           </div>
           {invoice.note && <p className="text-muted">{invoice.note}</p>}
           <InvoiceView document={invoice.document} />
+          <Related path={path} invoice={invoice} />
         </div>
       )}
       {invoice && action && (
         <ActionDialog
           action={action}
           invoice={invoice}
-          email={invoice.document.customer.email}
           etag={data?.etag}
           onClose={() => setAction(undefined)}
           onDiscarded={onClose}
@@ -108,6 +114,49 @@ export function InvoiceDrawer({
   );
 }
 
+/** The invoice that a credit note credits, and the credit notes of an invoice. */
+function Related({ path, invoice }: { readonly path: string; readonly invoice: Invoice }) {
+  const [, change] = usePageSearch();
+  const { id, kind, month, tenant, credits } = invoice;
+  const { can } = useSession();
+  const { data } = useQuery({
+    queryKey: ['billing', 'credit notes', path, id],
+    queryFn: ({ signal }) =>
+      api.get<ListPage<Invoice>>(path, {
+        query: { month, limit: MAX_RELATED, ...(can('tenants:list') && { tenant }) },
+        signal,
+      }),
+    enabled: kind === 'invoice' && invoice.number !== null,
+  });
+  const notes = data?.data.filter((one) => one.credits === id) ?? [];
+  if (credits !== null) {
+    return (
+      <Button className="self-start" onClick={() => change({ invoice: credits }, true)}>
+        Open the credited invoice
+      </Button>
+    );
+  }
+  if (notes.length === 0) return null;
+  return (
+    <Panel title="Credit notes">
+      <ul className="flex flex-col gap-1">
+        {notes.map((note) => (
+          <li key={note.id} className="flex items-center gap-3">
+            <Button variant="quiet" onClick={() => change({ invoice: note.id }, true)}>
+              {note.number}
+            </Button>
+            <span className="tabular-nums ml-auto">
+              {note.total} {note.currency}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+const MAX_RELATED = 200;
+
 function titleOf({ number, kind, month, tenant }: Invoice): string {
   if (number !== null) return `${kind === 'credit_note' ? 'Credit note' : 'Invoice'} ${number}`;
   return `Draft of ${month} for ${tenant}`;
@@ -115,8 +164,7 @@ function titleOf({ number, kind, month, tenant }: Invoice): string {
 
 interface ActionProps {
   readonly action: Action;
-  readonly invoice: Invoice;
-  readonly email: string | null;
+  readonly invoice: WholeInvoice;
   readonly etag: string | undefined;
   readonly onClose: () => void;
   /** The invoice no longer exists. */
@@ -128,6 +176,9 @@ function ActionDialog(props: ActionProps) {
   const { action, invoice, etag, onClose, onDiscarded } = props;
   const client = useQueryClient();
   const path = `/admin/v1/billing/invoices/${invoice.id}`;
+  if (action === 'credit') {
+    return <CreditDialog {...{ invoice, path, onClose }} document={invoice.document} />;
+  }
   if (action !== 'issue' && action !== 'discard') return <TextAction {...props} path={path} />;
   const isIssue = action === 'issue';
   return (
@@ -160,24 +211,11 @@ const QUESTIONS = {
     isRequired: true,
     hint: 'Its number stays used, and its month can be closed again.',
   },
-  credit: {
-    member: 'reason',
-    label: 'Reason',
-    isRequired: true,
-    hint: 'All that is left of the invoice is credited. The admin API credits parts of lines.',
-  },
   send: { member: 'to', label: 'To', isRequired: false, hint: 'Default: the address of the customer.' },
 } as const;
 
-function TextAction({
-  action,
-  invoice,
-  email,
-  etag,
-  path,
-  onClose,
-}: ActionProps & { readonly path: string }) {
-  const question = QUESTIONS[action === 'issue' || action === 'discard' ? 'pay' : action];
+function TextAction({ action, invoice, etag, path, onClose }: ActionProps & { readonly path: string }) {
+  const question = QUESTIONS[action === 'pay' || action === 'void' ? action : 'send'];
   const [text, setText] = useState('');
   const form = useForm(async () => {
     const body = text === '' ? {} : { [question.member]: text };
@@ -194,7 +232,7 @@ function TextAction({
           hint={question.hint}
           required={question.isRequired}
           maxLength={500}
-          placeholder={action === 'send' ? (email ?? '') : ''}
+          placeholder={action === 'send' ? (invoice.document.customer.email ?? '') : ''}
           value={text}
           onChange={({ target }) => setText(target.value)}
           error={form.errorOf(question.member)}

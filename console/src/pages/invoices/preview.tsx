@@ -1,13 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { api } from '../../lib/api.ts';
-import { type InvoiceDocument, thisMonth } from '../../lib/billing.ts';
+import { type InvoiceDocument, MONTH, thisMonth } from '../../lib/billing.ts';
 import { usePageSearch } from '../../lib/search.ts';
 import { ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { InvoiceView } from './invoice-view.tsx';
-
-const MONTH = /^20\d\d-(?:0[1-9]|1[0-2])$/;
 
 /** The invoice of a month as of now, which is not stored. */
 export function Preview({ tenant }: { readonly tenant: string }) {
