@@ -63,7 +63,7 @@ export async function watch(context: BrowserContext, origin: string): Promise<Wa
   // The live feed stays open.
   const inFlight = new Set<Request>();
   page.on('request', (request) => {
-    if (!request.url().includes('/admin/v1/live')) inFlight.add(request);
+    if (!/\/admin\/v1\/(live|.*events\/stream)/.test(request.url())) inFlight.add(request);
   });
   page.on('requestfinished', (request) => inFlight.delete(request));
   page.on('requestfailed', (request) => inFlight.delete(request));

@@ -51,7 +51,11 @@ async function startShared(): Promise<Gateway> {
   const issuer = `http://127.0.0.1:${issuerPort}`;
   const sign_up = { tenant: 'default', role: 'developer' };
   const oidc = [{ ...IDENTITY_PROVIDER, issuer, client_id, client_secret, sign_up }];
-  return startGateway({ config: { ...CONFIG, auth: { oidc } } });
+  return startGateway({
+    config: { ...CONFIG, auth: { oidc } },
+    // Receivers of webhooks are on this machine.
+    env: { WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },
+  });
 }
 
 export const theBrowser = (): Browser => browser;

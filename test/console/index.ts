@@ -5,6 +5,7 @@ import './tenancy.ts';
 import './traffic.ts';
 import './policies.ts';
 import './invoices.ts';
+import './webhooks.ts';
 import './prompts.ts';
 import './changes.ts';
 import './keyboard.ts';

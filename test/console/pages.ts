@@ -20,6 +20,9 @@ const PATHS = [
   'models?tab=engines',
   'invoices?tab=month',
   'invoices?tab=prices',
+  'invoices?tab=details',
+  'events?tab=log',
+  'events?tab=webhooks',
   'settings?tab=changes',
   'settings?tab=account',
 ];

@@ -39,9 +39,7 @@ export function Snippet({ code, title }: { readonly code: string; readonly title
 export function SecretOnce({ secret, what }: { readonly secret: string; readonly what: string }) {
   return (
     <div className="rounded border border-warn bg-warn-bg p-3 flex flex-col gap-2">
-      <p className="font-medium">
-        Copy {what} now: the gateway keeps a digest only, and cannot show it again.
-      </p>
+      <p className="font-medium">Copy {what} now: it is not shown again.</p>
       <div className="flex items-center gap-2">
         <code className="grow min-w-0 break-all font-mono select-all">{secret}</code>
         <CopyButton text={secret} />
