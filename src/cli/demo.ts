@@ -18,8 +18,10 @@ import { batchOf } from '../storage/usage-batch.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
 import { changeModels, signInTwice } from './demo/history.ts';
+import { closeMonth, DEMO_BILLING } from './demo/invoices.ts';
 import { DEMO_MODELS, DEMO_PROVIDERS, DEMO_TENANTS, type DemoTenant } from './demo/organisations.ts';
-import { demoTraffic } from './demo/traffic.ts';
+import { demoHistory, demoTraffic } from './demo/traffic.ts';
+import { addWebhooks, receiverResponse } from './demo/webhooks.ts';
 import { BY_OPERATOR } from './operator.ts';
 import { CommandError, type Output } from './output.ts';
 import { serve } from './serve.ts';
@@ -44,6 +46,8 @@ export interface DemoOptions {
  */
 const KEPT =
   /^(PATH|HOME|TZ|TERM|NO_COLOR|TMPDIR|SystemRoot|SERVER_(HOST|PORT)|METRICS_(HOST|PORT)|LOG_\w+|WEIR_ADMIN_KEY)$/;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** Hours of usage in one transaction. */
 const HOURS_AT_ONCE = 24;
 const MS_BETWEEN_REQUESTS = 700;
@@ -54,16 +58,25 @@ export async function demo(options: DemoOptions): Promise<number> {
   const folder = dataDir === undefined ? mkdtempSync(join(tmpdir(), 'weir-demo-')) : emptyFolder(dataDir);
   const simulator = createSimulator({ clock: systemClock });
   const server = startFetchServer({
-    ...{ host: '127.0.0.1', port: 0, handle: async (request) => simulator(await withSpeed(request)) },
+    ...{
+      host: '127.0.0.1',
+      port: 0,
+      handle: async (request) => receiverResponse(request) ?? simulator(await withSpeed(request)),
+    },
     onError: (error) => output.err(String(error)),
   });
   const stopped = new AbortController();
   try {
     const file = join(folder, 'weir.yaml');
-    writeFileSync(file, configText(`http://127.0.0.1:${server.port}/v1`));
+    const serverUrl = `http://127.0.0.1:${server.port}`;
+    writeFileSync(file, configText(`${serverUrl}/v1`));
     const env = environmentOf(options.env, join(folder, 'data'));
-    const { password, secrets, requests } = await generate({ env, file, output, seed, clock: systemClock });
-    output.out(`Generated ${requests.toLocaleString('en')} requests of two weeks, from the seed "${seed}".`);
+    const { password, secrets, requests } = await generate({
+      ...{ env, file, output, seed, clock: systemClock, receiverUrl: serverUrl },
+    });
+    output.out(
+      `Generated ${requests.toLocaleString('en')} requests of two weeks and the month before, from the seed "${seed}".`,
+    );
     if (!serves) return 0;
     const [owner] = DEMO_TENANTS;
     output.out(
@@ -120,13 +133,15 @@ function environmentOf(
     // The demo is for the person at this machine, whatever a real gateway listens on.
     SERVER_HOST: '127.0.0.1',
     ...Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.test(name))),
-    ...{ WEIR_DATA_DIR: dataDir, WEIR_DETECT_ENGINES: '0' },
+    // Webhooks go to the demo itself.
+    ...{ WEIR_DATA_DIR: dataDir, WEIR_DETECT_ENGINES: '0', WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },
   };
 }
 
 function configText(simulatorUrl: string): string {
   return stringify({
-    cache: {},
+    cache: { semantic: { mode: 'shadow', embedder: 'embeddings', timeout: '1s', verify: { share: 1 } } },
+    billing: DEMO_BILLING,
     guardrails: [{ id: 'personal-data', kind: 'pii', action: 'redact' }],
     providers: DEMO_PROVIDERS.map((id) => ({
       ...{ id, kind: 'openai-compatible', base_url: simulatorUrl, discover: false },
@@ -134,6 +149,8 @@ function configText(simulatorUrl: string): string {
     models: DEMO_MODELS.map(({ id, providers, upstream, price }) => ({
       ...{ id, price },
       targets: providers.map((provider) => ({ provider, model: upstream })),
+      // One serves what the others only report.
+      ...(id === 'assistant-mini' && { cache: { semantic: { mode: 'serve' } } }),
     })),
   });
 }
@@ -144,6 +161,8 @@ interface Generation {
   readonly output: Output;
   readonly seed: string;
   readonly clock: Pick<Clock, 'wallTime'>;
+  /** Where webhooks are sent. */
+  readonly receiverUrl: string;
 }
 
 /** A key that sends live traffic. */
@@ -161,38 +180,57 @@ interface Generated {
 }
 
 /** Creates tenants, people and keys as commands do, and stores usage as the gateway does. */
-async function generate({ env, file, output, seed, clock }: Generation): Promise<Generated> {
+async function generate({ env, file, output, seed, clock, receiverUrl }: Generation): Promise<Generated> {
   const { config } = loadConfig({ env, cwd: '.', catalog: CONFIG_CATALOG, file });
   const [databases = ''] = sqliteFolders(config);
   const password = randomBytes(9).toString('base64url');
-  return withStores(config, env, output, async (stores) => {
+  const now = clock.wallTime();
+  const lastMonth = monthBefore(now);
+  return withStores(config, env, output, async (stores, billing) => {
     const secrets: LiveKey[] = [];
     let requests = 0;
     for (const tenant of DEMO_TENANTS) {
       const random = createRandom(`${seed} ${tenant.id}`);
-      const { names, live } = await createTenant(stores, tenant, password);
+      const { names, live } = await createTenant(stores, tenant, password, receiverUrl);
       secrets.push(...live);
-      const hours = demoTraffic({ tenant, names, end: clock.wallTime(), random });
+      const traffic = { tenant, names, end: now, random };
+      const weeks = demoTraffic(traffic);
+      // A day more than the month has, for time zones.
+      const since = Math.ceil((now - lastMonth + DAY_MS) / HOUR_MS);
+      const hours = [...demoHistory(traffic, since), ...weeks];
       await store(stores, databases, tenant, hours);
-      await setBudgets(stores, tenant, names, hours.flat(), clock.wallTime());
+      await setBudgets(stores, tenant, names, hours.flat(), now);
       requests += hours.flat().reduce((sum, event) => sum + event.requests, 0);
     }
     await changeModels(stores);
+    await closeMonth(await billing.load(), monthText(lastMonth), monthText(now));
     return { password, secrets, requests };
   });
 }
 
 type Names = Map<string, { readonly id: string; readonly member: string | null }>;
 
+/** @returns the start of the month before, in Unix milliseconds (UTC) */
+function monthBefore(now: number): number {
+  const date = new Date(now);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() - 1);
+}
+
+/** @returns a month as `2026-11`, in UTC */
+const monthText = (at: number): string => new Date(at).toISOString().slice(0, 7);
+
 async function createTenant(
   stores: Stores,
   { id, name, timeZone, people, keys: wanted, prompts: saved = [] }: DemoTenant,
   password: string,
+  receiverUrl: string,
 ): Promise<{ readonly names: { readonly keys: Names }; readonly live: readonly LiveKey[] }> {
   const { tenants, users, members, keys, invitations, prompts } = stores;
   const scope = { tenant: id };
   const document = tenantDocument.parse({ time_zone: timeZone, request_log: { days: 7 } });
   await tenants.create({ id, name, tier: null, document }, BY_OPERATOR);
+  // Before what they report.
+  await addWebhooks(stores, id, receiverUrl);
   const owners: string[] = [];
   for (const person of people) {
     const email = `${person.address}@${id}.example`;
@@ -289,6 +327,12 @@ async function sendTraffic(
 ): Promise<void> {
   const questions = [
     'Where is my order?',
+    'Could you please tell me where my order is?',
+    'Where is my order? Thanks!',
+    'How do I reset my password?',
+    'How can I reset my password?',
+    'How do I not reset my password?',
+    'Please summarise the week.',
     'Summarise the week.',
     'Which route is faster?',
     'Write to the patient at jo.miller@example.com.',
@@ -297,7 +341,9 @@ async function sendTraffic(
     const { secret, models, tags } = random.pick(keys);
     const model = random.pick(models);
     const isChat = model !== 'embeddings';
-    const text = `${random.pick(questions)} (${random.int(12)})`;
+    // Numbers differ where a cache is not to serve.
+    const text =
+      random.int(2) === 0 ? random.pick(questions) : `${random.pick(questions)} (${random.int(12)})`;
     const body = isChat ? { messages: [{ role: 'user', content: text }], stream: true } : { input: text };
     const headers: Record<string, string> = {
       authorization: `Bearer ${secret}`,

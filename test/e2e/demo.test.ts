@@ -65,6 +65,21 @@ test('generates tenants, people, keys and traffic in its own folder, whatever da
     );
     const { data: requests } = await get('requests?limit=5&tenant=acme');
     expect(requests).toHaveLength(5);
+    // The month before is closed: one invoice is paid and credited, one is open, one is a draft.
+    const { data: invoices } = await get('billing/invoices');
+    const shown = invoices.map(({ tenant, kind, status }: Record<string, string>) =>
+      [tenant, kind, status].join(' '),
+    );
+    expect(shown.sort()).toEqual([
+      'acme credit_note paid',
+      'acme invoice paid',
+      'lumen invoice draft',
+      'northwind invoice open',
+    ]);
+    const { data: webhooks } = await get('tenants/acme/webhooks');
+    expect(webhooks).toHaveLength(3);
+    const events = await get('tenants/acme/events?limit=200');
+    expect(events.data.length).toBeGreaterThan(5);
   } finally {
     await gateway.stop();
   }

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { createRandom } from '../../simulator/random.ts';
 import { eventOf, lineOf, REJECTED } from '../../storage/usage-event.ts';
 import { DEMO_MODELS, DEMO_PROVIDERS, DEMO_TENANTS } from './organisations.ts';
-import { DEMO_HOURS, demoTraffic } from './traffic.ts';
+import { DEMO_HOURS, demoHistory, demoTraffic } from './traffic.ts';
 
 const END = Date.parse('2026-11-25T12:34:56Z');
 const HOUR_MS = 3_600_000;
@@ -33,6 +33,20 @@ test('events are as gateways store them, in their hours, with ids of their own',
     requests.set(requestId, (requests.get(requestId) ?? 0) + (outcome === REJECTED ? 1 : count));
   }
   expect([...requests.values()].every((count) => count === 1)).toBe(true);
+});
+
+test('the weeks before have fewer events, with ids of their own, up to where the two weeks begin', () => {
+  const [tenant] = DEMO_TENANTS;
+  if (!tenant) throw new Error('the demo has no tenant');
+  const keys = new Map(tenant.keys.map(({ name }) => [name, { id: `key ${name}`, member: null }]));
+  const plan = { tenant, names: { keys }, end: END, random: createRandom('a') };
+  const before = demoHistory(plan, DEMO_HOURS + 14 * 24).flat();
+  const after = demoTraffic(plan).flat();
+  const start = END - DEMO_HOURS * HOUR_MS;
+  expect(before.every(({ at }) => at >= start - 14 * 24 * HOUR_MS && at < start)).toBe(true);
+  expect(before.length).toBeGreaterThan(1_000);
+  expect(before.length).toBeLessThan(after.length / 3);
+  expect(new Set([...before, ...after].map(({ id }) => id)).size).toBe(before.length + after.length);
 });
 
 test('there are nights, failures, rejections, hits and every model at a provider of it', () => {

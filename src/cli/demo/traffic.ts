@@ -12,6 +12,8 @@ const HOUR_MS = 3_600_000;
 export const DEMO_HOURS = 14 * 24;
 /** Load of the week before, as a share: pages compare weeks. */
 const WEEK_BEFORE = 0.82;
+/** Load of the weeks before that. */
+const BEFORE = 0.15;
 const HOURS_OF_WEEK = 7 * 24;
 /** 10^-12 US dollars of a token at one US dollar per million tokens. */
 const PICO_PER_TOKEN = 1_000_000;
@@ -61,16 +63,44 @@ function bell(hour: number, centre: number, width: number): number {
  * A tenant's attempts of two weeks, with nights and weekends, an outage, a slow provider, hits of the cache and rejected requests.
  * @returns events by hour, the oldest first; the same for the same random numbers and names
  */
-export function demoTraffic({ tenant, names, end, random }: DemoTraffic): UsageEvent[][] {
+export function demoTraffic(traffic: DemoTraffic): UsageEvent[][] {
+  return hoursOf(traffic, { first: DEMO_HOURS, last: 1, ids: `demo-${traffic.tenant.id}` }, (index) =>
+    index > HOURS_OF_WEEK ? WEEK_BEFORE : 1,
+  );
+}
+
+/**
+ * Fewer attempts, of the weeks before those of {@link demoTraffic}.
+ * @param hours hours before the end of the week at which they begin
+ */
+export function demoHistory(traffic: DemoTraffic, hours: number): UsageEvent[][] {
+  const part = { first: hours, last: DEMO_HOURS + 1, ids: `demo-${traffic.tenant.id}-before` };
+  return hoursOf(traffic, part, () => BEFORE);
+}
+
+interface Part {
+  /** Hours before the end of the week. */
+  readonly first: number;
+  readonly last: number;
+  /** Beginning of the ids of events. */
+  readonly ids: string;
+}
+
+/** @param loadOf the load of an hour, as a share */
+function hoursOf(
+  { tenant, names, end, random }: DemoTraffic,
+  { first, last, ids }: Part,
+  loadOf: (index: number) => number,
+): UsageEvent[][] {
   const hours: UsageEvent[][] = [];
   let number = 0;
   const newId = () => {
     number += 1;
-    return `demo-${tenant.id}-${number}`;
+    return `${ids}-${number}`;
   };
-  for (let index = DEMO_HOURS; index > 0; index -= 1) {
+  for (let index = first; index >= last; index -= 1) {
     const from = end - index * HOUR_MS;
-    const growth = index > HOURS_OF_WEEK ? WEEK_BEFORE : 1;
+    const growth = loadOf(index);
     const events = tenant.keys.flatMap((key) =>
       timesOf(key, from, growth, random).flatMap((at) =>
         requestOf({ tenant, names, end, random }, key, at, newId),
