@@ -50,10 +50,10 @@ export async function closeMonth(
     ],
   };
   await priceLists.add(DEFAULT_LIST, `${month}-01`, prices, 'price_list:default', BY_OPERATOR);
-  for (const of of [month, running]) {
+  for (const each of [month, running]) {
     const gpus = { kind: 'gpu', description: 'Two A10G', gpu: 'A10G', count: 2, hours: '720' } as const;
     const shared = { share_by: 'tokens', charge: true, tax_class: 'standard' } as const;
-    await costs.add(of, { ...gpus, ...shared }, BY_OPERATOR);
+    await costs.add(each, { ...gpus, ...shared }, BY_OPERATOR);
   }
   for (const { tenant, state, document } of ACCOUNTS) {
     await accounts.put(tenant, document, undefined, BY_OPERATOR);
