@@ -24,7 +24,7 @@ const layers = [
     'files',
     'plugins',
   ],
-  ['dispatch', 'webhooks', 'batches'],
+  ['dispatch', 'webhooks', 'batches', 'alerts'],
   ['pipeline', 'server'],
   ['http'],
   ['api'],

@@ -26,6 +26,7 @@ export interface AdminParts {
   readonly metrics: Pick<Metrics, 'readLosses'>;
   readonly anchorOf: AuditChecksOptions['anchorOf'];
   readonly billing: AdminServices['billing'];
+  readonly alerts: AdminServices['alerts'];
   readonly durableEvents: Pick<DurableEvents, 'reader' | 'webhooks'>;
 }
 
@@ -34,7 +35,7 @@ export function createAdminServices(
   stores: Stores,
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
-  { config, cache, operations, requestLog, metrics, anchorOf, billing, durableEvents }: AdminParts,
+  { config, cache, operations, requestLog, metrics, anchorOf, billing, alerts, durableEvents }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
     stores;
@@ -56,6 +57,7 @@ export function createAdminServices(
     },
     config: operations,
     billing,
+    alerts,
     events: durableEvents.reader,
     outbox: stores.outbox,
     ...{ webhooks: durableEvents.webhooks.webhooks, webhookDeliveries: durableEvents.webhooks.deliveries },

@@ -14,6 +14,7 @@ import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
 import type { Job } from './job-runner.ts';
 import type { JobParts as QueuedJobs } from './jobs.ts';
+import type { LazyAlerts } from './lazy-alerts.ts';
 import type { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import type { StorageSizes } from './storage-sizes.ts';
@@ -52,6 +53,7 @@ export interface JobParts {
   readonly lifecycle: Lifecycle;
   readonly billing: LazyBilling;
   readonly usageCopies: UsageCopies;
+  readonly alerts: LazyAlerts;
   /** Activates what other gateways changed of the configuration. */
   readonly refreshConfig: () => Promise<void>;
   /** Does nothing once it has succeeded. */
@@ -82,6 +84,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     lifecycle,
     billing,
     usageCopies,
+    alerts,
     loadInferenceApi,
     refreshConfig,
   } = parts;
@@ -270,6 +273,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       impact: 'the collector has older values',
       run: () => metricExporter.tick(),
     },
+    ...alerts.jobs,
     ...durableEvents.jobs,
     ...queued.jobs,
     {

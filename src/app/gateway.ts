@@ -49,6 +49,7 @@ import { describeModels, readGauges } from './gauges.ts';
 import { createHardware } from './hardware.ts';
 import { type Job, JobRunner } from './job-runner.ts';
 import { createJobs } from './jobs.ts';
+import { LazyAlerts } from './lazy-alerts.ts';
 import { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
@@ -326,11 +327,24 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const auditAnchors = new AuditAnchors(perTenant);
   const billing = new LazyBilling(stores, config);
+  const alerts = new LazyAlerts({
+    ...{ config, env, stores, clock, instance, metrics },
+    limitUses: (subjects) => usage.limiter.counterStates(subjects),
+    onFailure: (error) => {
+      const impact = 'the alerts of a tenant are evaluated later';
+      events.emit('job.failed', { job: 'evaluate the rules of a tenant', impact, error });
+    },
+    observed: {
+      ...{ clock, engines, states: routing.states, writes: stores.writes },
+      snapshot: () => active.current,
+    },
+  });
   if (loaded.config.mail) durableEvents.dispatcher.subscribe(billing.consumer);
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, durableEvents },
     anchorOf: (tenant) => auditAnchors.last(tenant),
     billing: billing.load,
+    alerts: alerts.load,
   });
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
@@ -402,6 +416,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         loadInferenceApi,
         billing,
         usageCopies: new UsageCopies(stores),
+        alerts,
       },
       refreshConfig: () => effective.refresh(),
     }),
@@ -410,6 +425,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     close: async () => {
       await queued.close();
+      await alerts.close();
       await durableEvents.close();
       await engines.close();
       await Promise.all([exporter.close(), metricExporter.close()]);

@@ -53,6 +53,8 @@ export interface Stores {
   readonly cacheBox: SecretBox;
   /** Seals secrets of webhooks. */
   readonly webhookBox: SecretBox;
+  /** Seals secrets of receivers of alerts. */
+  readonly alertBox: SecretBox;
   /** Seals the keys of request logs. */
   readonly logBox: SecretBox;
   readonly tokens: Tokens;
@@ -192,6 +194,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       cacheBox: new SecretBox(secret, 'cache'),
       logBox: new SecretBox(secret, 'request log keys'),
       webhookBox: new SecretBox(secret, 'webhooks'),
+      alertBox: new SecretBox(secret, 'alert receivers'),
       tokens: new Tokens(
         secret,
         trustedIssuers(() => options.config().auth.jwt),

@@ -141,6 +141,16 @@ describe('finding the file', () => {
         request_memory: 256_000_000,
       },
       mail: null,
+      alerts: {
+        enabled: true,
+        rules: [],
+        receivers: [],
+        group_wait: 30_000,
+        group_interval: 300_000,
+        repeat_interval: 14_400_000,
+        history: 24 * 86_400_000,
+        runbooks_url: null,
+      },
       billing: {
         issuer: null,
         close: 'off',

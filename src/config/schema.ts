@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limitList } from '../core/limit-schema.ts';
+import { alerts } from './alert-schema.ts';
 import { billing } from './billing-schema.ts';
 import { cache } from './cache-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
@@ -109,6 +110,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     auth: auth().describe('Console sign-in and tokens.'),
     mail: mail().describe(
       'The server that sends mail, such as invoices; null for none. Adding the first server takes effect after a restart.',
+    ),
+    alerts: alerts().describe(
+      'Built-in alerts: rules, and who is notified. `docs/alerts.md` shows their use.',
     ),
     billing: billing().describe(
       'Invoices: issuer, numbers, taxes and currencies. Price lists are set by the admin API. `docs/billing.md` shows their use.',

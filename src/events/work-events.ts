@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ALERT_KINDS, ALERT_SEVERITIES } from '../core/alert.ts';
 import { count, durable, text, time } from './contract.ts';
 
 const AT = Date.UTC(2026, 10, 1, 12);
@@ -17,13 +18,20 @@ const exampleInvoice = {
 
 const alertFields = {
   alert: text.describe('its id; the same when it recovers'),
-  rule: text,
-  severity: z.enum(['info', 'warning', 'critical']),
+  rule: text.describe('id of the rule'),
+  kind: z.enum(ALERT_KINDS),
+  subject: text.describe('what it is about, within the rule'),
+  severity: z.enum(ALERT_SEVERITIES),
   summary: text,
+  value: z.number().describe('what was measured last'),
+  threshold: z.number().nullable(),
+  unit: text.describe('of `value` and `threshold`'),
+  since: time.describe('when its condition began to hold'),
 };
 const exampleAlert = {
-  ...{ alert: 'alt_31b0', rule: 'error-rate', summary: '7 % of the requests to fast fail.' },
-  severity: 'critical' as const,
+  ...{ alert: 'alt_31b0', rule: 'error_rate', summary: '7 % of the requests to fast fail.' },
+  ...{ kind: 'error_rate' as const, subject: 'fast', severity: 'critical' as const },
+  ...{ value: 7, threshold: 5, unit: '%', since: AT },
 };
 
 const batchFields = {
@@ -73,6 +81,18 @@ export const WORK_CONTRACTS = {
     alertFields,
     ({ alert }) => `alert:${alert}`,
     exampleAlert,
+  ),
+  'alert.undelivered': durable(
+    'A message about alerts could not be delivered to a receiver, and is not sent again.',
+    {
+      receiver: text,
+      name: text.describe('of the receiver'),
+      message: text,
+      rule: text.describe('id of the rule'),
+      reason: text,
+    },
+    ({ receiver }) => `alert_receiver:${receiver}`,
+    { receiver: 'rcv_70aa', name: 'on call', message: 'msg_4e', rule: 'error_rate', reason: 'HTTP 404' },
   ),
   'async.completed': durable(
     'A queued request has a response.',

@@ -1,4 +1,5 @@
 import type { EventLoopReadings } from './event-loop-delay.ts';
+import { alertFamilies } from './families/alert-families.ts';
 import { cacheFamilies } from './families/cache-families.ts';
 import { experimentFamilies } from './families/experiment-families.ts';
 import { genAiFamilies } from './families/gen-ai-families.ts';
@@ -51,6 +52,7 @@ export class Metrics {
   readonly storage: ReturnType<typeof storageFamilies>;
   readonly jobs: ReturnType<typeof jobFamilies>;
   readonly losses: ReturnType<typeof lossFamilies>;
+  readonly alerts: ReturnType<typeof alertFamilies>;
   readonly configReloads: CounterFamily<readonly ['result'], 'weir_config_reloads_total'>;
 
   /**
@@ -93,6 +95,7 @@ export class Metrics {
     this.storage = storageFamilies(families);
     this.jobs = jobFamilies(families);
     this.losses = lossFamilies(families);
+    this.alerts = alertFamilies(families);
     processFamilies(families, { stats: readProcess, limits, eventLoop });
     families.section('Weir');
     this.configReloads = families.counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);

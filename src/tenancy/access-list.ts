@@ -251,6 +251,11 @@ export class AccessList {
     return this.#principal(key, address);
   }
 
+  /** @returns the name of a key; undefined for one that does not exist */
+  keyName(tenant: string, keyId: string): string | undefined {
+    return this.#keysById.get(tenant, keyId)?.document.name;
+  }
+
   /** @returns what a key may not do; undefined for one that does not exist */
   restrictionsOf(tenant: string, keyId: string): KeyRestrictions | undefined {
     const document = this.#keysById.get(tenant, keyId)?.document;

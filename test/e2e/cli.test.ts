@@ -127,6 +127,7 @@ describe('config', () => {
     expect(Object.keys(schema.properties).sort()).toEqual(
       [
         'auth',
+        'alerts',
         'billing',
         'mail',
         'cache',

@@ -1,3 +1,4 @@
+import type { Alerts } from '../../alerts/services.ts';
 import type { Billing } from '../../billing/services.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
@@ -79,6 +80,8 @@ export interface AdminServices {
   readonly config: ConfigOperations;
   /** Loaded with its first use. */
   readonly billing: () => Billing | Promise<Billing>;
+  /** Loaded with the first evaluation or use. */
+  readonly alerts: () => Promise<Alerts>;
   readonly idempotency: IdempotentResponses;
   /** Names of the tiers that a tenant can have. */
   readonly tiers: () => readonly string[];

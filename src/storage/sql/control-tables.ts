@@ -1,3 +1,4 @@
+import type { AlertTables } from './alert-tables.ts';
 import type { BatchTables } from './batch-tables.ts';
 import type { EventTables } from './event-tables.ts';
 import type { JobTables } from './job-tables.ts';
@@ -8,7 +9,7 @@ import type { WebhookTables } from './webhook-tables.ts';
  * The tables of the control database: data about all tenants that every replica needs, and no data of their requests.
  * Columns are in snake case, as usual in SQL. Times are Unix milliseconds, documents JSON texts.
  */
-export interface ControlTables extends BatchTables, EventTables, JobTables, WebhookTables {
+export interface ControlTables extends AlertTables, BatchTables, EventTables, JobTables, WebhookTables {
   /** One row; its value grows with every change that replicas have to read. */
   revision: { id: number; value: number };
   settings: { name: string; value: string };

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
+import { addAlerts } from './alerts.ts';
 import { addBatches } from './batches.ts';
 import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
@@ -220,4 +221,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0012_jobs': { up: addJobs },
   '0013_batches': { up: addBatches },
   '0020_tenant_usage': { up: addTenantUsage },
+  '0021_alerts': { up: addAlerts },
 };
