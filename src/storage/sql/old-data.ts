@@ -38,7 +38,10 @@ export const deleteOldUsage =
 
 const SUM_TABLES = ['usage_rollups', 'usage_tag_rollups', 'usage_client_rollups', 'usage_metrics'] as const;
 
-/** Deletes the sums of the oldest hour and of the oldest day that are entirely older. */
+/**
+ * Deletes the sums of the oldest hour and of the oldest day that are entirely older. A day remains as long as one of its
+ * hours, because reports subtract hours from days.
+ */
 export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
   let deleted = 0;
   for (const table of SUM_TABLES) {
@@ -46,9 +49,16 @@ export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
       ['hour', HOUR_MS],
       ['day', DAY_MS],
     ] as const) {
+      const hourLeft =
+        period === 'day'
+          ? sql`AND NOT EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE period = 'hour' AND start <
+              (SELECT min(start) + ${sql.lit(DAY_MS)} FROM ${sql.table(table)} WHERE period = 'day'))`
+          : sql``;
       const { numAffectedRows } = await sql`
         DELETE FROM ${sql.table(table)} WHERE period = ${period} AND start <= ${before - length}
-          AND start = (SELECT min(start) FROM ${sql.table(table)} WHERE period = ${period})`.execute(db);
+          AND start = (SELECT min(start) FROM ${sql.table(table)} WHERE period = ${period}) ${hourLeft}`.execute(
+        db,
+      );
       deleted += Number(numAffectedRows ?? 0n);
     }
   }

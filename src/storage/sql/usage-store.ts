@@ -3,7 +3,7 @@ import type { TenantScope } from '../tenant-scope.ts';
 import { eventOf, REJECTED, type UsageEvent } from '../usage-event.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
 import { USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
-import { segmentsOf, type UsageSegment } from './usage-segments.ts';
+import { type UsagePiece, usagePieces } from './usage-pieces.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -151,35 +151,38 @@ export class SqlUsageStore {
       const table = sql.table(tableOf(query));
       const { buckets, interval, from, to } = query;
       const split = buckets !== undefined || interval !== null;
-      const segments = interval === null ? segmentsOf(from, to, buckets ?? [from]) : undefined;
-      if (segments?.length === 0) return [];
+      const pieces = interval === null ? usagePieces(from, to, buckets ?? [from]) : undefined;
+      if (pieces?.length === 0) return [];
       const start =
-        segments !== undefined
-          ? sql<number>`segments.bucket`
+        pieces !== undefined
+          ? sql<number>`pieces.bucket`
           : interval === 'day'
             ? sql<number>`start - start % ${sql.lit(DAY_MS)}`
             : sql<number>`start`;
       const groups = query.groupBy.map((dimension) => sql.ref(COLUMNS[dimension]));
       const terms = split ? [start, ...groups] : groups;
       // Rows of nothing but rejected requests are for metrics.
-      const used = sql`HAVING sum(attempts) > 0`;
+      const used = pieces ? sql`HAVING sum(sign * attempts) > 0` : sql`HAVING sum(attempts) > 0`;
       const grouping =
         terms.length === 0 ? used : sql`GROUP BY ${sql.join(terms)} ${used} ORDER BY ${sql.join(terms)}`;
-      const conditions = segments
+      const conditions = pieces
         ? [
-            sql<SqlBool>`period = segments.length`,
-            sql<SqlBool>`start >= segments.first`,
-            sql<SqlBool>`start < segments.next`,
+            sql<SqlBool>`period = pieces.length`,
+            sql<SqlBool>`start >= pieces.first`,
+            sql<SqlBool>`start < pieces.next`,
           ]
         : [sql<SqlBool>`period = 'hour'`, sql<SqlBool>`start >= ${from}`, sql<SqlBool>`start < ${to}`];
       for (const dimension of USAGE_DIMENSIONS) {
         const value = query[dimension];
         if (value !== undefined) conditions.push(sql<SqlBool>`${sql.ref(COLUMNS[dimension])} = ${value}`);
       }
-      const sums = USAGE_SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) as ${sql.ref(name)}`);
-      // SQLite reads the tables of a CROSS JOIN in their order: one search of the primary key for each segment.
-      const source = segments
-        ? sql`${segmentTable(segments)} SELECT ${sql.join([sql`${split ? start : sql`0`} AS bucket`, ...groups, ...sums])} FROM segments CROSS JOIN ${table}`
+      const sign = sql.raw(pieces ? 'sign * ' : '');
+      const sums = USAGE_SUMS.map(
+        (name) => sql`cast(sum(${sign}${sql.ref(name)}) as text) as ${sql.ref(name)}`,
+      );
+      // SQLite reads the tables of a CROSS JOIN in their order: one search of the primary key for each piece.
+      const source = pieces
+        ? sql`${pieceTable(pieces)} SELECT ${sql.join([sql`${split ? start : sql`0`} AS bucket`, ...groups, ...sums])} FROM pieces CROSS JOIN ${table}`
         : sql`SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}`;
       const { rows } = await sql<Record<string, string | number | null>>`
         ${source} WHERE ${sql.join(conditions, sql` AND `)} ${grouping}`.execute(db);
@@ -202,12 +205,12 @@ function tableOf({ groupBy, tag, client }: UsageQuery): string {
   return client !== undefined || groupBy.includes('client') ? 'usage_client_rollups' : 'usage_rollups';
 }
 
-function segmentTable(segments: readonly UsageSegment[]): RawBuilder<unknown> {
-  const rows = segments.map(
-    ({ period, from, to, bucket }) =>
-      sql`(${sql.lit(period)}, ${sql.lit(from)}, ${sql.lit(to)}, ${sql.lit(bucket)})`,
+function pieceTable(pieces: readonly UsagePiece[]): RawBuilder<unknown> {
+  const rows = pieces.map(
+    ({ period, first, next, bucket, sign }) =>
+      sql`(${sql.join([period, first, next, bucket, sign].map((value) => sql.lit(value)))})`,
   );
-  return sql`WITH segments(length, first, next, bucket) AS (VALUES ${sql.join(rows)})`;
+  return sql`WITH pieces(length, first, next, bucket, sign) AS (VALUES ${sql.join(rows)})`;
 }
 
 function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<keyof UsageSums, bigint> {
