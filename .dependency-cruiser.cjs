@@ -23,6 +23,7 @@ const layers = [
     'jobs',
     'files',
     'plugins',
+    'secrets',
   ],
   ['dispatch', 'webhooks', 'batches', 'alerts'],
   ['pipeline', 'server'],

@@ -13,6 +13,7 @@ import { addPeopleCommands } from './cli/commands/people.ts';
 import { addPluginCommands } from './cli/commands/plugins.ts';
 import { addReportCommands } from './cli/commands/reports.ts';
 import { addRequestCommands } from './cli/commands/requests.ts';
+import { addSecretCommands } from './cli/commands/secrets.ts';
 import { addTenantCommands } from './cli/commands/tenants.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import type { ReplayOptions } from './cli/replay.ts';
@@ -38,9 +39,11 @@ async function loader(): Promise<Load> {
   return (file) => loadConfig({ env, cwd, catalog: CONFIG_CATALOG, file });
 }
 
+/** The configuration with its secrets, for commands that open databases. */
 async function command() {
   const load = await loader();
-  return { config: load().config, env, output };
+  const { resolvedConfig } = await import('./app/config-secrets.ts');
+  return { ...(await resolvedConfig(load(), env)), output };
 }
 
 interface ServeFlags {
@@ -184,6 +187,7 @@ function commands(setExit: (code: number) => void): Command {
   addReportCommands(program, tools);
   addBillingCommands(program, tools);
   addAuditCommands(program, tools);
+  addSecretCommands(program, { ...tools, load: async () => (await loader())(), env, output, setExit });
   addCacheCommands(program, tools, setExit);
   addGuardCommands(program, tools, setExit);
   addEventCommands(program, env, output);

@@ -56,6 +56,8 @@ export interface JobParts {
   readonly alerts: LazyAlerts;
   /** Activates what other gateways changed of the configuration. */
   readonly refreshConfig: () => Promise<void>;
+  /** Reads the secrets of the configuration again, when that is due. */
+  readonly refreshSecrets: () => Promise<void>;
   /** Does nothing once it has succeeded. */
   readonly loadInferenceApi: () => void | Promise<void>;
 }
@@ -87,6 +89,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     alerts,
     loadInferenceApi,
     refreshConfig,
+    refreshSecrets,
   } = parts;
   return [
     {
@@ -100,6 +103,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: CONFIG_REFRESH_MS,
       impact: 'changes of providers and models that other gateways made are not active here',
       run: refreshConfig,
+    },
+    {
+      name: 'refresh secrets of the configuration',
+      everyMs: 1_000,
+      impact: 'changed secrets are not used yet; the last known ones stay in use',
+      run: refreshSecrets,
     },
     {
       name: 'refresh API keys',

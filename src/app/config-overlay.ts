@@ -7,12 +7,15 @@ import { sourcesOf } from '../config/sources.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ConfigItem, ConfigItemDocument, ConfigItems } from '../tenancy/config-items.ts';
+import { SecretsUnreadableError } from './config-secrets.ts';
 
 export interface EffectiveConfigOptions {
   readonly items: ConfigItems;
   readonly events: EventSink;
+  /** @returns a configuration with its secrets. @throws ConfigError where they cannot be read */
+  readonly resolve: (loaded: LoadedConfig) => Promise<Config>;
   /** Activates a configuration. @throws Error where it cannot be built; the last one stays active */
-  readonly activate: (config: Config) => Promise<void>;
+  readonly activate: (config: Config, loaded: LoadedConfig) => Promise<void>;
   /** Builds what a configuration needs, and discards it. @throws Error where it cannot be built */
   readonly check: (config: Config) => Promise<void>;
 }
@@ -36,6 +39,8 @@ export class EffectiveConfig {
   #current: LoadedConfig;
   #overlay = NO_OVERLAY;
   #rejected: string | undefined;
+  /** Whether the overlay was rejected because a secret store could not be read, which may be possible later. */
+  #waitsForSecrets = false;
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @param base the file and the environment */
@@ -47,7 +52,7 @@ export class EffectiveConfig {
     this.#current = base;
   }
 
-  /** The active configuration. */
+  /** The active configuration, with references in place of secrets. */
   get current(): LoadedConfig {
     return this.#current;
   }
@@ -83,6 +88,11 @@ export class EffectiveConfig {
     return this.#inTurn(() => this.#refresh());
   }
 
+  /** Activates the same configuration again, after secrets have changed. @throws Error where it cannot be built */
+  reactivate(): Promise<void> {
+    return this.#inTurn(async () => this.#activate(this.#base, this.#overlay));
+  }
+
   /**
    * Stores a change, and activates it.
    * @param store writes it to the control database
@@ -97,11 +107,11 @@ export class EffectiveConfig {
     return this.#inTurn(async () => {
       // With the changes of other gateways, so that it is checked against what will be there.
       await this.#refresh();
-      const { config } = this.preview(section, id, document);
+      const loaded = this.preview(section, id, document);
       try {
-        await this.options.check(config);
+        await this.options.check(await this.options.resolve(loaded));
       } catch (cause) {
-        const message = cause instanceof Error ? cause.message : String(cause);
+        const message = cause instanceof ConfigError ? messageOf(cause) : errorText(cause);
         throw new GatewayError('invalid_request', message, { cause });
       }
       await store();
@@ -125,6 +135,16 @@ export class EffectiveConfig {
     }
   }
 
+  /** @returns a configuration with its secrets. @throws GatewayError `invalid_request` where they cannot be read */
+  async resolved(loaded: LoadedConfig): Promise<Config> {
+    try {
+      return await this.options.resolve(loaded);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw new GatewayError('invalid_request', messageOf(error), { param: paramOf(error) ?? null });
+    }
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work);
     // The caller gets its error; the next change does not.
@@ -140,7 +160,7 @@ export class EffectiveConfig {
 
   async #refresh(): Promise<void> {
     const overlay = await this.#read();
-    if (overlay !== this.#overlay) await this.#activate(this.#base, overlay);
+    if (overlay !== this.#overlay || this.#waitsForSecrets) await this.#activate(this.#base, overlay);
   }
 
   /**
@@ -148,26 +168,36 @@ export class EffectiveConfig {
    * @param isFirst nothing is active yet that could stay so
    */
   async #activate(base: LoadedConfig, overlay: Overlay, isFirst = false): Promise<void> {
-    const { activate, events } = this.options;
+    const { activate, events, resolve } = this.options;
     let rejected: string | undefined;
+    let waitsForSecrets = false;
     let current = base;
     if (overlay.items.length > 0) {
       try {
         current = base.withOverlay(overlayOf(overlay.items));
-        await activate(current.config);
+        await activate(await resolve(current), current);
       } catch (error) {
         if (!isFirst && !(error instanceof ConfigError)) throw error;
         rejected = error instanceof ConfigError ? messageOf(error) : String(error);
         current = base;
-        events.emit('config.overlay_rejected', { error });
+        waitsForSecrets = error instanceof SecretsUnreadableError;
+        // It is tried again every few seconds, and reported once.
+        if (!waitsForSecrets || !this.#waitsForSecrets) events.emit('config.overlay_rejected', { error });
       }
     }
-    if (current === base) await activate(base.config);
+    if (current === base && !(waitsForSecrets && this.#waitsForSecrets)) {
+      await activate(await resolve(base), base);
+    }
     this.#base = base;
     this.#current = current;
     this.#overlay = overlay;
     this.#rejected = rejected;
+    this.#waitsForSecrets = waitsForSecrets;
   }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function overlayOf(items: readonly ConfigItem[]): ConfigOverlay {
@@ -191,6 +221,8 @@ export function configOperations(
   effective: EffectiveConfig,
   { items, onStored, providers, test }: ConfigOperationsOptions,
 ): ConfigOperations {
+  // A provider is tested with the secrets of a configuration that was only previewed.
+  const previewed = new WeakMap<Config, LoadedConfig>();
   return {
     file: () => effective.base.file,
     config: () => effective.current.config,
@@ -200,14 +232,22 @@ export function configOperations(
     items: () => effective.items,
     rejected: () => effective.rejected,
     get: (section, id) => items.get(section, id),
-    preview: (section, id, document) => effective.preview(section, id, document).config,
+    preview: (section, id, document) => {
+      const loaded = effective.preview(section, id, document);
+      previewed.set(loaded.config, loaded);
+      return loaded.config;
+    },
     change: async (section, id, document, seen, by) => {
       await effective.change(section, id, document, () => items.change({ section, id }, document, seen, by));
       onStored();
     },
     changes: (limit, before) => items.changes(limit, before),
     getChange: (id) => items.getChange(id),
-    test,
+    test: async (config, provider) => {
+      const loaded =
+        previewed.get(config) ?? (config === effective.current.config ? effective.current : undefined);
+      return test(loaded ? await effective.resolved(loaded) : config, provider);
+    },
   };
 }
 

@@ -18,6 +18,7 @@ export function reloadOnChange(
   load: (current: LoadedConfig) => LoadedConfig,
 ): ConfigWatch {
   const { events, changes } = gateway;
+  let active = current;
   const watch = watchConfig({
     file,
     current,
@@ -25,11 +26,12 @@ export function reloadOnChange(
     debounceMs: RELOAD_DEBOUNCE_MS,
     hasOtherChanges: () => gateway.hasPluginChanges(),
     onChange: async (next, trigger) => {
-      const keys = restartNeeded(gateway.config, next.config);
+      const keys = restartNeeded(active.config, next.config);
       await gateway.apply(next, () => {
         // Gateways that share the file, such as a mounted volume, see no event of a write by another machine.
         if (trigger !== 'notice') changes?.publish('config');
       });
+      active = next;
       events.emit('config.reloaded', { file, restart_keys: keys, warnings: [...next.warnings] });
     },
     onRejected: (error) => events.emit('config.rejected', { error }),

@@ -37,6 +37,7 @@ export interface GatewayParts {
   readonly refreshConfig: () => Promise<void>;
   readonly publishPending: () => Promise<void>;
   /** Activates another file and environment, with the overlay. */
+  readonly refreshSecrets: () => Promise<void>;
   readonly applyBase: (loaded: LoadedConfig) => Promise<void>;
   readonly hasPluginChanges: () => boolean;
   readonly close: () => Promise<void>;
@@ -92,6 +93,11 @@ export class Gateway {
   /** Reads what other processes have changed of accounts and of the configuration. */
   async refresh(): Promise<void> {
     await Promise.all([this.parts.stores.access.refreshNow(), this.parts.refreshConfig()]);
+  }
+
+  /** Reads the secrets that the configuration refers to again. @throws Error where a changed one cannot be used */
+  refreshSecrets(): Promise<void> {
+    return this.parts.refreshSecrets();
   }
 
   get metrics(): Metrics {

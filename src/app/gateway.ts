@@ -37,6 +37,7 @@ import { createChain } from './chain.ts';
 import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
 import { configOperations, EffectiveConfig } from './config-overlay.ts';
+import { ConfigSecrets } from './config-secrets.ts';
 import { Gateway } from './constructed-gateway.ts';
 import { DataRetention } from './data-retention.ts';
 import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts';
@@ -61,6 +62,7 @@ import { simulatorTransport } from './provider-registry.ts';
 import { createReplayStore } from './replay-store.ts';
 import { createRequestLog } from './request-log.ts';
 import { addRoutes } from './routes.ts';
+import { observeSecrets, readSecretGauges, SecretRefresh } from './secret-refresh.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
 import { buildSnapshot, type SnapshotOptions } from './snapshot.ts';
@@ -84,6 +86,8 @@ const LOST_REPORT_MS = 60_000;
 export interface GatewayOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly loaded: LoadedConfig;
+  /** Which have read the secrets of `loaded`; absent where it refers to none. */
+  readonly secrets?: ConfigSecrets | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Absent where the log is not written to files. */
@@ -108,8 +112,11 @@ export interface PoolView {
  * @throws Error when a store cannot be opened
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { env, loaded, clock, log, logKeeper, version, worker, pool } = options;
-  const active = new ActiveSnapshot(loaded.config);
+  const { loaded, clock, log, logKeeper, version, worker, pool } = options;
+  const secrets = options.secrets ?? new ConfigSecrets({ env: options.env, clock });
+  const initial = await secrets.resolve(loaded, 'start');
+  const { env } = secrets;
+  const active = new ActiveSnapshot(initial);
   const config = () => active.config;
 
   // Events, and who listens to them.
@@ -142,12 +149,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const servers = new ServerMonitor(clock, metrics, events);
 
   // Stores, and the channel on which gateways notify each other of changes.
-  const changes = await openChangeChannel(loaded.config, events);
+  const changes = await openChangeChannel(initial, events);
   const stores = await openStores({
     ...{ config, env, clock, events, publishEvents: !worker, remote: worker?.remote },
     processes: 1 + (worker?.start.count ?? pool?.status.configured ?? 0),
     publishChange: (tenant) => changes?.publish('access', tenant),
-    connectTimeoutMs: loaded.config.storage.connect_timeout,
+    connectTimeoutMs: initial.storage.connect_timeout,
     onQuery: (backend, operation, seconds) =>
       metrics.storage.duration.labels(backend, operation).observe(seconds),
     onMissing: (error) => {
@@ -163,7 +170,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const prices = () => active.current.prices;
   const cache = new CacheParts({ clock, metrics, events, box: stores.cacheBox });
   const usage = await createUsage({
-    ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices, worker },
+    ...{ config: initial, stores, clock, events, metrics, tokenizer, prices, worker },
     onPromptCache: (use) => cache.promptCacheUsed(use),
     modelLimits: () => active.current.directory.routes().flatMap(({ limits }) => limits ?? []),
   });
@@ -175,14 +182,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const engineManager = createEngineManager({
     ...{ env, clock, events, states: routing.states },
     writes: stores.writes,
-    ledgerFile: join(
-      dataFolder(loaded.config),
-      worker ? `engines-${worker.start.number}.json` : 'engines.json',
-    ),
+    ledgerFile: join(dataFolder(initial), worker ? `engines-${worker.start.number}.json` : 'engines.json'),
   });
   const engines = engineManager.pool;
   const replays = await createReplayStore({
-    ...{ config: loaded.config, box: stores.box, now: () => clock.wallTime() },
+    ...{ config: initial, box: stores.box, now: () => clock.wallTime() },
     newId: () => stores.sources.newId('run'),
   });
   const instance = randomIds('gw_')();
@@ -190,7 +194,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, env, stores, clock, events, instance, isWorker: worker !== undefined },
   });
   const queued = createJobs({
-    ...{ config: loaded.config, stores, clock, events, instance, metrics },
+    ...{ config: initial, stores, clock, events, instance, metrics },
     isReady: () => lifecycle.state === 'ready',
   });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
@@ -239,15 +243,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   // The configuration snapshot with its interceptor chain, built again for each new configuration.
   const snapshotOptions: SnapshotOptions = {
-    ...{ env, clock, routing, engineManager, modelData, random: Math.random },
+    get env() {
+      return secrets.env;
+    },
+    ...{ clock, routing, engineManager, modelData, random: Math.random },
     discovered: () => discovery.current,
     simulator: simulatorTransport(clock),
     createTransport: (http1) => createUpstreamTransport({ env, clock, http1 }),
-    engines: await findEngines(loaded.config, { env, clock }),
+    engines: await findEngines(initial, { env, clock }),
   };
   const { control, digester, sources } = stores;
   const configAudit = new ConfigAudit({ control, digester, sources, file: loaded.file });
-  const activate = async (next: Config) => {
+  const activate = async (next: Config, of: LoadedConfig) => {
     await engineManager.prepare(next);
     await cache.prepare(next);
     const prepared = await plugins.prepare(next);
@@ -270,9 +277,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     describeModels(metrics, next);
     log.logger.level = next.log.level;
     previous?.close();
+    secrets.activated(of);
     if (worker) return;
     // It is active whatever becomes of the record, which the next change or start makes up for.
-    await configAudit.record(next).catch((error: unknown) => {
+    await configAudit.record(of.config).catch((error: unknown) => {
       const impact = 'the audit trail lacks a change of the configuration until the next one';
       events.emit('job.failed', { job: 'record the configuration', impact, error });
     });
@@ -280,9 +288,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const items = new ConfigItems(control, stores.configBox, sources);
   const effective = new EffectiveConfig(loaded, {
     ...{ items, events, activate },
+    resolve: (next) => secrets.resolve(next),
     check: async (next) => (await buildSnapshot(next, snapshotOptions)).close(),
   });
   await effective.start();
+  const secretRefresh = new SecretRefresh({ secrets, effective, events, config: () => active.config });
+  observeSecrets(secrets, metrics);
   const operations = configOperations(effective, {
     items,
     onStored: () => {
@@ -339,7 +350,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshot: () => active.current,
     },
   });
-  if (loaded.config.mail) durableEvents.dispatcher.subscribe(billing.consumer);
+  if (initial.mail) durableEvents.dispatcher.subscribe(billing.consumer);
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, durableEvents },
     anchorOf: (tenant) => auditAnchors.last(tenant),
@@ -368,8 +379,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const logLosses = new LogLossCounter(log);
   const tokenRates = new Rates();
   const storageSizes = new StorageSizes({
-    folders: [dataFolder(loaded.config), ...sqliteFolders(loaded.config)],
-    journalFolder: journalFolder(loaded.config),
+    folders: [dataFolder(initial), ...sqliteFolders(initial)],
+    journalFolder: journalFolder(initial),
     now: () => clock.now(),
   });
   metrics.beforeRender = () => {
@@ -377,6 +388,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     usage.limitGauges.update(metrics);
     cache.readGauges();
     plugins.readGauges();
+    readSecretGauges(secrets, metrics, clock.wallTime());
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
       ...{ writes: stores.writes, activity, tokenRates, hardware, storageSizes },
@@ -389,6 +401,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
     ...{ stores, usage, live: services.live, loadInferenceApi },
     refreshConfig: () => effective.refresh(),
+    refreshSecrets: () => secretRefresh.now(),
     applyBase: (next) => effective.rebase(next),
     hasPluginChanges: () => plugins.hasChanges(),
     jobs: new JobRunner(events),
@@ -419,6 +432,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         alerts,
       },
       refreshConfig: () => effective.refresh(),
+      refreshSecrets: () => secretRefresh.run(),
     }),
     publishPending: async () => {
       if (!worker) await publishPendingChanges(stores);
@@ -434,6 +448,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       active.current.close();
       await plugins.close();
       guardrailTransport.close();
+      secrets.close();
       await cache.close();
       await responses.flush();
       await usage.close();

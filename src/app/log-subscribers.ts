@@ -12,6 +12,18 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'config.rejected': ({ error }) =>
       logger.error(`The configuration was not reloaded; the last one stays active. ${messageOf(error)}`),
 
+    'secrets.rotated': ({ references, restart_keys: keys }) => {
+      if (keys.length > 0) logger.warn({ keys }, 'secrets of these keys are used after a restart');
+      logger.info({ references }, 'changed secrets of the configuration are in use');
+    },
+    'secrets.unreadable': ({ references, error }) =>
+      logger.warn(
+        { references, reason: messageOf(error) },
+        'secrets of the configuration cannot be read; their last values stay in use',
+      ),
+    'secrets.readable': ({ references }) =>
+      logger.info({ references }, 'secrets of the configuration can be read again'),
+
     'job.failed': ({ job, impact, error }) => logger.error({ job, err: error }, `${job} failed: ${impact}`),
     'http.handler_failed': ({ request_id, error }) =>
       logger.error({ request_id, err: error }, 'request handler failed: defect in the gateway'),

@@ -9,6 +9,7 @@ import { checkGuardrailServers } from './doctor/guardrails.ts';
 import { checkEngineCommands, checkFileLimit, checkPorts, checkTls } from './doctor/machine.ts';
 import { checkPlugins } from './doctor/plugins.ts';
 import { checkProviders } from './doctor/providers.ts';
+import { checkSecrets } from './doctor/secrets.ts';
 import { checkRedis, checkStores } from './doctor/stores.ts';
 import { checkWorkers } from './doctor/workers.ts';
 import { EXIT, type Output } from './output.ts';
@@ -27,14 +28,16 @@ export interface DoctorOptions {
  * @returns exit code 1 when something will not work
  */
 export async function doctor(options: DoctorOptions): Promise<number> {
-  const { env, output, json } = options;
+  const { output, json } = options;
   const findings: Finding[] = [];
   const report = (finding: Finding) => {
     findings.push(finding);
     if (!json) printFinding(output, finding);
   };
   const loaded = readConfig(options, report);
-  const config = loaded?.config;
+  const secrets = loaded && (await checkSecrets(loaded, options.env));
+  for (const finding of secrets?.findings ?? []) report(finding);
+  const { config, env = options.env } = secrets?.resolved ?? {};
   if (loaded && config) {
     for (const finding of await checkStores(config, env)) report(finding);
     if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));

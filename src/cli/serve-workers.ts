@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { reloadOnChange } from '../app/config-reload.ts';
+import { ConfigSecrets } from '../app/config-secrets.ts';
 import type { DataFolderLock } from '../app/data-folder.ts';
 import { dataFolder } from '../app/database-servers.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../app/gateway.ts';
@@ -13,6 +14,7 @@ import { WORKER_VARIABLE } from '../app/workers/protocol.ts';
 import { assertForWorkers } from '../app/workers/requirements.ts';
 import { WorkerPool } from '../app/workers/worker-pool.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
+import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { cpuQuota } from '../platform/cpu-quota.ts';
 import { currentProgram } from '../platform/program-path.ts';
@@ -50,11 +52,11 @@ export interface WorkersOptions extends Omit<GatewayOptions, 'clock' | 'worker' 
 export async function serveWorkers(options: WorkersOptions): Promise<void> {
   const { count, output, onReady, folders, load, log, logKeeper, version, stopSignal } = options;
   const { logger } = log;
-  const given = load(options.env);
-  assertForWorkers(given.config);
+  const given = await new ConfigSecrets({ env: options.env, clock: systemClock }).resolve(load(options.env));
+  assertForWorkers(given);
   const redis =
-    given.config.storage.redis_url === null
-      ? new PrivateRedis({ folder: dataFolder(given.config), env: options.env, clock: systemClock, logger })
+    given.storage.redis_url === null
+      ? new PrivateRedis({ folder: dataFolder(given), env: options.env, clock: systemClock, logger })
       : undefined;
   const port = await freePort(given);
   await redis?.start();
@@ -64,7 +66,8 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
     ...(redis && { REDIS_URL: redis.url }),
   };
   const loaded = load(env);
-  const { config } = loaded;
+  const secrets = new ConfigSecrets({ env, clock: systemClock });
+  const config = await secrets.resolve(loaded, 'start');
   const socket = new PrivateSocket(dataFolder(config), 'workers.sock');
   socket.clear();
   const constructed: { gateway?: Gateway } = {};
@@ -92,6 +95,7 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
   const gateway: Gateway = await createGateway({
     env,
     loaded,
+    secrets,
     clock: systemClock,
     log,
     logKeeper,
@@ -147,7 +151,7 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
 const PORT_RETRIES = 20;
 const PORT_PAUSE_MS = 100;
 
-async function freePort({ config }: LoadedConfig): Promise<number> {
+async function freePort(config: Config): Promise<number> {
   for (let left = PORT_RETRIES; ; left -= 1) {
     try {
       return checkPort(config);

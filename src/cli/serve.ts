@@ -1,5 +1,6 @@
 import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { reloadOnChange } from '../app/config-reload.ts';
+import { ConfigSecrets } from '../app/config-secrets.ts';
 import { DataFolderInUseError, lockDataFolders } from '../app/data-folder.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../app/gateway.ts';
 import { LogKeeper, openLogFiles } from '../app/log-files.ts';
@@ -40,12 +41,14 @@ export async function serve(options: ServeOptions): Promise<number> {
     read({ ...source, env: variables }, current);
   const load = (current?: LoadedConfig) => loadWith(env, current);
   const loaded = load();
-  const { level, format, files: settings } = loaded.config.log;
+  const secrets = new ConfigSecrets({ env, clock: systemClock });
+  // What comes before the gateway needs the secrets too.
+  const config = await secrets.resolve(loaded, 'start');
+  const { level, format, files: settings } = config.log;
   const terminal = process.stdout.isTTY === true;
   const usedFormat = format === 'auto' ? (terminal ? 'text' : 'json') : format;
   const wallTime = () => systemClock.wallTime();
-  const files =
-    settings === null ? undefined : openLogFiles(loaded.config, settings, wallTime, () => log.logger);
+  const files = settings === null ? undefined : openLogFiles(config, settings, wallTime, () => log.logger);
   const log = createLog({
     level,
     format: usedFormat,
@@ -54,15 +57,15 @@ export async function serve(options: ServeOptions): Promise<number> {
     files,
     worker: env[WORKER_VARIABLE] ? Number(env[WORKER_VARIABLE]) : undefined,
   });
-  const logKeeper = files && settings ? new LogKeeper(files, loaded.config, settings, wallTime) : undefined;
+  const logKeeper = files && settings ? new LogKeeper(files, config, settings, wallTime) : undefined;
   try {
     if (env[WORKER_VARIABLE]) {
       surviveDefects(log.logger);
       const { serveWorker } = await import('./worker-command.ts');
-      await serveWorker({ env, loaded, log, logKeeper, version: options.version }, load);
-    } else if (loaded.config.server.workers !== null) {
+      await serveWorker({ env, loaded, secrets, log, logKeeper, version: options.version }, load);
+    } else if (config.server.workers !== null) {
       await runWorkers(options, loaded, loadWith, { log, logKeeper }, usedFormat);
-    } else await run(options, loaded, load, { log, logKeeper });
+    } else await run(options, loaded, load, { secrets, log, logKeeper });
   } finally {
     await log.flush();
     await files?.close();
@@ -74,19 +77,23 @@ async function run(
   { env, output, version, onReady }: ServeOptions,
   loaded: LoadedConfig,
   load: (current: LoadedConfig) => LoadedConfig,
-  { log, logKeeper }: Pick<GatewayOptions, 'log' | 'logKeeper'>,
+  {
+    secrets,
+    log,
+    logKeeper,
+  }: Pick<GatewayOptions, 'log' | 'logKeeper'> & { readonly secrets: ConfigSecrets },
 ): Promise<void> {
   const { logger } = log;
   const { file } = loaded;
   begin(env, loaded, logger);
-  const { config } = loaded;
+  const config = await secrets.resolve(loaded);
   const startedAt = new Date(systemClock.wallTime()).toISOString();
   // The order matters: a start that cannot have the folder or the port changes nothing, and stops no engine.
   const folders = await explained(lockDataFolders(config, startedAt));
   const constructed = Promise.withResolvers<Gateway>();
   const servers = await explained(startServers(config, constructed.promise, logger));
   folders.announce(urlOf(servers.api));
-  const gateway = await createGateway({ env, loaded, clock: systemClock, log, logKeeper, version });
+  const gateway = await createGateway({ env, loaded, secrets, clock: systemClock, log, logKeeper, version });
   constructed.resolve(gateway);
   await Promise.race([gateway.discoverModels(), systemClock.sleep(FIRST_DISCOVERY_MS)]);
   gateway.lifecycle.ready();
@@ -96,7 +103,8 @@ async function run(
 
   const watch = file === null ? undefined : reloadOnChange(gateway, file, loaded, load);
   process.on('SIGHUP', () => {
-    if (!watch && !servers.certificate) logger.warn('SIGHUP ignored: there is no file to reload');
+    if (!watch && !servers.certificate) logger.warn('SIGHUP: there is no file to reload');
+    gateway.refreshSecrets().catch((error: unknown) => logger.error({ err: error }, 'secrets were not read'));
     void watch?.reload().then((outcome) => logger.info({ outcome }, 'SIGHUP: configuration reload'));
     void servers.certificate
       ?.check()

@@ -26,7 +26,7 @@ const WRITES_MS = 500;
 
 /** Runs one worker of `weir serve --workers` until its parent stops it. */
 export async function serveWorker(
-  { env, loaded, log, logKeeper, version }: Omit<GatewayOptions, 'clock' | 'worker' | 'pool'>,
+  { env, loaded, secrets, log, logKeeper, version }: Omit<GatewayOptions, 'clock' | 'worker' | 'pool'>,
   load: (current: LoadedConfig) => LoadedConfig,
 ): Promise<void> {
   const link = parentLink();
@@ -73,6 +73,7 @@ export async function serveWorker(
   const gateway = await createGateway({
     env,
     loaded,
+    secrets,
     clock: systemClock,
     log,
     logKeeper,

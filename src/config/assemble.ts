@@ -1,5 +1,5 @@
 import type { ConfigCatalog } from './catalog.ts';
-import { type ConfigDocument, type ConfigMap, isConfigMap } from './config-document.ts';
+import { type ConfigDocument, isConfigMap } from './config-document.ts';
 import { checkConsistency } from './consistency.ts';
 import { applyEnvironment } from './environment.ts';
 import { ConfigError, formatIssue } from './errors.ts';
@@ -12,12 +12,21 @@ import { applyOverlay, type ConfigOverlay } from './overlay.ts';
 import { formatPath } from './path.ts';
 import { checkReferences } from './references.ts';
 import { type Config, createConfigSchema } from './schema.ts';
+import {
+  findSecretUses,
+  forbiddenUses,
+  referencesIn,
+  type SecretUse,
+  type SecretUses,
+} from './secret-paths.ts';
 import { secretIssues } from './secret-variables.ts';
 import { sharedTargetWarnings } from './shared-targets.ts';
 
 export interface LoadedConfig {
-  /** Frozen, with every default filled in. */
+  /** Frozen, with every default filled in. Secret references stand as they are, so that it can be shown and compared. */
   readonly config: Config;
+  /** The secret references that it contains. */
+  readonly secretUses: readonly SecretUse[];
   /** The absolute path of the file that was read; null when there is none. */
   readonly file: string | null;
   /** Its text. */
@@ -31,6 +40,12 @@ export interface LoadedConfig {
    * @throws ConfigError with all errors
    */
   readonly withOverlay: (overlay: ConfigOverlay) => LoadedConfig;
+  /**
+   * The same configuration with secrets in place of references.
+   * @param secrets by the text of the reference
+   * @throws ConfigError where a secret is not valid at its place
+   */
+  readonly withSecrets: (secrets: ReadonlyMap<string, string>) => Config;
 }
 
 export interface ConfigSource {
@@ -42,6 +57,8 @@ export interface ConfigSource {
   readonly catalog: ConfigCatalog;
   /** What the admin API changed; nothing when absent. */
   readonly overlay?: ConfigOverlay;
+  /** Secrets by the text of their reference; references stay when absent. */
+  readonly secrets?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -59,30 +76,44 @@ export function assembleConfig(source: ConfigSource): LoadedConfig {
     throw located([...document.problems, { path: [], message }], document.origins, label);
   }
   applyEnvironment(root, env, document.origins, document.unreadable);
+  const ownReferences = overlay.length === 0 ? [] : referencesIn(root);
   applyOverlay(root, overlay, document.origins);
-  const { config, warnings } = validate(root, document, catalog, label);
+  const described = findSecretUses(root, () => describeConfig(catalog), document.origins, source.secrets);
+  const { config, warnings } = validate({ ...described, ownReferences }, document, catalog, label);
   const secrets = secretIssues(env);
   if (secrets.length > 0) throw new ConfigError(secrets);
   return {
     ...{ config, file: file?.path ?? null, text: file?.text ?? null, warnings },
     origins: document.origins,
+    secretUses: described.uses,
     withOverlay: (other) => assembleConfig({ ...source, overlay: other }),
+    withSecrets: (values) =>
+      described.uses.length === 0 ? config : assembleConfig({ ...source, secrets: values }).config,
   };
 }
 
-function validate(root: ConfigMap, document: ConfigDocument, catalog: ConfigCatalog, file: string | null) {
+function validate(
+  { root, uses, problems: faults, ownReferences }: SecretUses & { readonly ownReferences: readonly string[] },
+  document: ConfigDocument,
+  catalog: ConfigCatalog,
+  file: string | null,
+) {
   const { origins, unreadable } = document;
   const outline = outlineOf(root);
   const references = checkReferences(outline, catalog, origins);
   const result = createConfigSchema(catalog).safeParse(root, {
     error: (issue) => describeIssue(issue, origins),
   });
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...faults];
   if (!result.success) {
     const schema = describeConfig(catalog);
     problems.push(...result.error.issues.flatMap((issue) => toProblems(issue, schema)));
   }
   problems.push(...checkConsistency(outline, catalog), ...references.problems);
+  if (result.success) {
+    const allowed = result.data.secrets.admin_references;
+    problems.push(...forbiddenUses(uses, origins, allowed, ownReferences));
+  }
   const relevant = problems.filter(({ path }) => !path.some((_, end) => isUnreadable(unreadable, path, end)));
   const all = [...document.problems, ...relevant];
   if (all.length > 0 || !result.success) throw located(all, origins, file);

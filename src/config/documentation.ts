@@ -134,6 +134,7 @@ function keyRules(): string {
   return [
     '- A **duration** is a whole number with a unit: `500ms`, `2s`, `3m`, `1h`, `1d`; at most 24 days.',
     '- A **size** is a whole number of bytes, or one with a unit: `512KB` (1000 bytes each), `512KiB` (1024 bytes each), up to 2GiB.',
+    '- A **secret** is the text itself, `${NAME}`, or a [reference](secrets.md) to where it is kept, such as `vault://secret/weir#openai`.',
     '- A section or list that is null or absent takes its defaults.',
     '- The file is YAML 1.2, up to 1 MiB, one document. Merge keys (`<<`) and tags are not supported. A number with a leading zero is an error, because YAML readers disagree about its value.',
   ].join('\n');
@@ -188,6 +189,7 @@ function isSection(schema: JsonSchema): boolean {
 function typeOf(schema: JsonSchema): string {
   const words = alternatives(schema).flatMap((option) => {
     if (schema['x-type'] !== undefined) return [schema['x-type']];
+    if (option['x-secret'] === true && option.type === 'string') return ['secret'];
     const types = typeof option.type === 'string' ? [option.type] : (option.type ?? []);
     return types.map((type) => typeName(type, option));
   });

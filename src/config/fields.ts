@@ -181,15 +181,28 @@ export const baseUrl = () =>
     .transform((value) => value.replace(/\/+$/, ''))
     .meta({ 'x-type': 'URL' });
 
+/** A secret: the text itself, or a reference to where it is kept. */
 export const secret = () =>
-  z.string().regex(SECRET, 'must be one line of visible ASCII characters without spaces');
+  z
+    .string()
+    .regex(SECRET, 'must be one line of visible ASCII characters without spaces')
+    .meta({ 'x-secret': true });
+
+/** A secret of several lines, such as the file of a key. */
+export const secretText = () => z.string().min(1).max(100_000).meta({ 'x-secret': true });
 
 /** Header names come out in lower case; `headerNameFault` says whether they are allowed. */
 export const headers = () =>
   z
     .preprocess(
       (value) => value ?? {},
-      z.record(z.string(), z.string().regex(HEADER_VALUE, 'must be one line of printable ASCII characters')),
+      z.record(
+        z.string(),
+        z
+          .string()
+          .regex(HEADER_VALUE, 'must be one line of printable ASCII characters')
+          .meta({ 'x-secret': true }),
+      ),
     )
     .transform((value) =>
       Object.fromEntries(Object.entries(value).map(([name, content]) => [name.toLowerCase(), content])),

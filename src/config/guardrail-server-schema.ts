@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseUrl, duration, fromNumericText, headers, integer, secret, text } from './fields.ts';
+import { baseUrl, duration, fromNumericText, headers, integer, secret, secretText, text } from './fields.ts';
 
 /** Kinds of guardrails that ask a server, with the keys of `server` that each takes; those with `!` are required. */
 export const SERVER_KINDS = {
@@ -75,7 +75,7 @@ export const guardrailServer = () =>
     region: text(100).optional().describe('Kinds `bedrock-guardrail` and `model-armor`: the region.'),
     guardrail: text(2_048).optional().describe('Kind `bedrock-guardrail`: the id or ARN of the guardrail.'),
     version: text(20).optional().describe('Kind `bedrock-guardrail`: its version; by default `DRAFT`.'),
-    access_key_id: text(200)
+    access_key_id: secret()
       .optional()
       .describe(
         'Kind `bedrock-guardrail`: access key; by default from the environment, the profile or the instance role.',
@@ -86,7 +86,7 @@ export const guardrailServer = () =>
       .describe('Kind `bedrock-guardrail`: the token of temporary credentials.'),
     project: text(200).optional().describe('Kinds `model-armor` and `lakera`: the project.'),
     template: text(200).optional().describe('Kind `model-armor`: the template.'),
-    service_account: secret()
+    service_account: secretText()
       .optional()
       .describe('Kind `model-armor`: the path of a service account key; or `api_key` with an access token.'),
     language: text(10).optional().describe('Kind `presidio`: the language; by default `en`.'),

@@ -5,7 +5,7 @@ import { configJsonSchema, describeConfig, type JsonSchema, knownKeys } from './
 const KEYWORDS = new Set([
   ...['$schema', 'title', 'description', 'type', 'properties', 'required', 'additionalProperties'],
   ...['propertyNames', 'items', 'anyOf', 'enum', 'default', 'pattern', 'minimum', 'maximum'],
-  ...['exclusiveMinimum', 'minItems', 'maxItems', 'minLength', 'maxLength', 'x-type'],
+  ...['exclusiveMinimum', 'minItems', 'maxItems', 'minLength', 'maxLength', 'x-type', 'x-secret'],
 ]);
 
 /** Calls back for the schema and every schema within it. */

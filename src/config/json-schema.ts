@@ -27,6 +27,8 @@ export interface JsonSchema {
   readonly maxLength?: number;
   /** The kind of text, for the documentation: duration, size or URL. */
   readonly 'x-type'?: string;
+  /** Whether a secret reference may be given. */
+  readonly 'x-secret'?: boolean;
 }
 
 /** Any scalar may be text with a variable in it, whatever its type is afterwards. */
@@ -64,7 +66,7 @@ export function alternatives(schema: JsonSchema): readonly JsonSchema[] {
 }
 
 function asWritten(schema: JsonSchema): JsonSchema {
-  const { 'x-type': _kind, default: fallback, description, ...rest } = schema;
+  const { 'x-type': _kind, 'x-secret': _secret, default: fallback, description, ...rest } = schema;
   const about = {
     ...(description === undefined ? {} : { description }),
     ...(fallback === undefined ? {} : { default: fallback }),
@@ -79,7 +81,7 @@ function asWritten(schema: JsonSchema): JsonSchema {
 }
 
 function container(schema: JsonSchema): JsonSchema {
-  const { 'x-type': _kind, ...rest } = schema;
+  const { 'x-type': _kind, 'x-secret': _secret, ...rest } = schema;
   const { properties, items, additionalProperties } = rest;
   return {
     ...rest,

@@ -83,6 +83,27 @@ describe('finding the file', () => {
         keep: { errors: true, slower_than: 30_000, costlier_than: null },
         propagate: true,
       },
+      secrets: {
+        refresh: 300_000,
+        timeout: 5_000,
+        start_timeout: 30_000,
+        admin_references: ['vault://', 'aws-sm://', 'gcp-sm://', 'azure-kv://', 'k8s://'],
+        vault: {
+          ...{ address: null, namespace: null, kv: 'auto', ca: null, auth: 'token', auth_mount: null },
+          ...{ token: null, role_id: null, secret_id: null, role: null },
+          jwt_file: '/var/run/secrets/kubernetes.io/serviceaccount/token',
+        },
+        aws: {
+          ...{ region: null, endpoint: null },
+          ...{ access_key_id: null, secret_access_key: null, session_token: null },
+        },
+        gcp: { endpoint: null, service_account: null, metadata: 'http://metadata.google.internal' },
+        azure: {
+          ...{ tenant_id: null, client_id: null, client_secret: null, authority: null, endpoint: null },
+          metadata: 'http://169.254.169.254',
+        },
+        kubernetes: { address: null, folder: '/var/run/secrets/kubernetes.io/serviceaccount' },
+      },
       log: { level: 'info', format: 'auto', requests: true, files: null },
       streams: { keep_alive: 10_000, head_after: null },
       guardrails: [],

@@ -60,7 +60,7 @@ const bucket = () =>
       'The address of the store, such as `https://minio.internal:9000`. By default that of AWS in `region`.',
     ),
     region: nullable(text(100)).describe('The region, such as `eu-central-1`.'),
-    access_key_id: nullable(text(200)).describe(
+    access_key_id: nullable(secret()).describe(
       'The access key. By default `S3_ACCESS_KEY_ID` or `AWS_ACCESS_KEY_ID` of the environment.',
     ),
     secret_access_key: nullable(secret()).describe('The secret of `access_key_id`.'),

@@ -16,7 +16,9 @@ export const mail = () =>
           .describe(
             '`starttls` changes to TLS after the connection, and fails where the server cannot; `always` begins with TLS, as port 465 expects; `off` sends in plain text.',
           ),
-        user: nullable(text(254)).describe('The user, where the server asks for one.'),
+        user: nullable(text(254).meta({ 'x-secret': true })).describe(
+          'The user, where the server asks for one.',
+        ),
         password: nullable(secret()).describe('Its password.'),
         from: z
           .string()

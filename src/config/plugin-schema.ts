@@ -18,6 +18,7 @@ export const plugin = () =>
       enabled: boolean().prefault(true).describe('Whether the plugin is loaded.'),
       config: z
         .record(z.string(), z.unknown())
+        .meta({ 'x-secret': true })
         .prefault({})
         .describe('The settings of the plugin, checked by its own schema.'),
       isolation: z

@@ -22,6 +22,7 @@ import {
   positiveNumber,
   providerId,
   secret,
+  secretText,
   section,
   size,
   text,
@@ -36,6 +37,7 @@ import { plugin } from './plugin-schema.ts';
 import { prices } from './price-schema.ts';
 import { promptCaching } from './prompt-caching-schema.ts';
 import { routing } from './routing-schema.ts';
+import { secrets } from './secrets-schema.ts';
 import { serverLimits } from './server-limit-schema.ts';
 import { auth, storage } from './storage-schema.ts';
 import { tiers } from './tier-schema.ts';
@@ -108,6 +110,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
       ),
     limits: limits().describe('Limits of client addresses, connections and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),
+    secrets: secrets().describe(
+      'Stores of the secrets that the configuration refers to, such as `vault://secret/weir#openai`. `docs/secrets.md` shows their use.',
+    ),
     mail: mail().describe(
       'The server that sends mail, such as invoices; null for none. Adding the first server takes effect after a restart.',
     ),
@@ -220,7 +225,7 @@ const providerSettings = (catalog: ProviderCatalog) => {
       only('region', 'The region or location to call, such as `us-east-1`.'),
     ),
     project: nullable(text(200)).describe(only('project', 'The cloud project that requests are billed to.')),
-    service_account: nullable(secret()).describe(
+    service_account: nullable(secretText()).describe(
       only('service_account', 'A service account key: the path of its JSON file, or the JSON itself.'),
     ),
     tenant_id: nullable(text(200)).describe(
@@ -230,7 +235,7 @@ const providerSettings = (catalog: ProviderCatalog) => {
       only('client_id', 'The application (client) id to authenticate as.'),
     ),
     client_secret: nullable(secret()).describe(only('client_secret', "The application's client secret.")),
-    access_key_id: nullable(text(200)).describe(
+    access_key_id: nullable(secret()).describe(
       only(
         'access_key_id',
         'Access key. Without it, credentials come from the environment, the shared profile or the instance role.',

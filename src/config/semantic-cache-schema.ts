@@ -44,7 +44,7 @@ export const semanticShape = (ttl: Ttl) => ({
         .describe(
           '`sqlite`: a file of the data folder, with sqlite-vec. `postgres`: with the extension pgvector. `qdrant`: over HTTP. `redis`: vector sets of Redis 8.',
         ),
-      url: nullable(text(4_000)).describe(
+      url: nullable(text(4_000).meta({ 'x-secret': true })).describe(
         'The address of the server. By default `storage.database_url` for `postgres` and `storage.redis_url` for `redis`.',
       ),
       api_key: nullable(secret()).describe('The API key of Qdrant, if it requires one.'),

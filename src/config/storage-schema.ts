@@ -11,6 +11,7 @@ import {
   section,
   text,
 } from './fields.ts';
+import { isSecretReference } from './secret-reference.ts';
 
 export const DEFAULT_DATA_DIR = './data';
 
@@ -22,12 +23,12 @@ export const storage = () =>
     data_dir: nullable(text(4_000)).describe(
       'The directory of local data: the usage journal and the SQLite files. By default the directory of `database_url`, or `./data`.',
     ),
-    database_url: url(databaseUrlFault)
+    database_url: secretUrl(databaseUrlFault)
       .prefault(`sqlite:${DEFAULT_DATA_DIR}`)
       .describe(
         'The database: `sqlite:` and a directory, which is created if it does not exist, or `postgres://user:password@host/database`. The default follows `WEIR_DATA_DIR`.',
       ),
-    replica_url: nullable(url(postgresUrlFault)).describe(
+    replica_url: nullable(secretUrl(postgresUrlFault)).describe(
       'A read replica of the PostgreSQL server, for usage and audit queries.',
     ),
     database_ca: nullable(text(4_000)).describe(
@@ -42,8 +43,10 @@ export const storage = () =>
             'must be 1 to 31 lower-case letters, digits and "-", beginning with a letter or digit',
           )
           .describe('The name of the server for placing tenants, such as `eu`.'),
-        database_url: url(databaseUrlFault).describe('The server, in the form of `storage.database_url`.'),
-        replica_url: nullable(url(postgresUrlFault)).describe('Its read replica.'),
+        database_url: secretUrl(databaseUrlFault).describe(
+          'The server, in the form of `storage.database_url`.',
+        ),
+        replica_url: nullable(secretUrl(postgresUrlFault)).describe('Its read replica.'),
       }),
     ).describe('More database servers on which tenants can be placed, for example in other regions.'),
     connect_timeout: duration(0)
@@ -71,10 +74,10 @@ export const storage = () =>
     }).describe(
       'How long data is kept, in days; `null` keeps it for good. Older data is deleted in the background. A tenant may have a retention of its own.',
     ),
-    redis_url: nullable(url(redisUrlFault)).describe(
+    redis_url: nullable(secretUrl(redisUrlFault)).describe(
       'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster; `redis+unix:///path` at a Unix socket. Without it, limits are counted in memory, which suits a single gateway.',
     ),
-    redis_replica_url: nullable(url(redisUrlFault)).describe(
+    redis_replica_url: nullable(secretUrl(redisUrlFault)).describe(
       'A read replica of `redis_url`, or the address in front of several: cached responses are read from it, and everything else from `redis_url`. With `redis+sentinel://` and `redis+cluster://`, replicas that Sentinel or the cluster names. A replica may serve what `clear` has just removed.',
     ),
     redis_ca: nullable(text(4_000)).describe(
@@ -153,6 +156,11 @@ function url(fault: (value: string) => string | null) {
     const message = fault(value);
     if (message !== null) context.addIssue({ code: 'custom', message });
   });
+}
+
+/** A URL with a password, or a reference to one. */
+function secretUrl(fault: (value: string) => string | null) {
+  return url((value) => (isSecretReference(value) ? null : fault(value))).meta({ 'x-secret': true });
 }
 
 function schemeOf(value: string): string | undefined {

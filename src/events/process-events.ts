@@ -23,6 +23,20 @@ export const PROCESS_CONTRACTS = {
     'Providers and models that the admin API changed do not fit the configuration file, which is used alone.',
     { error },
   ),
+  'secrets.rotated': event(
+    'Secrets that the configuration refers to have other values, which are in use now.',
+    {
+      references: z.array(text).describe('where they are kept, such as `vault://secret/weir#openai`'),
+      restart_keys: z.array(text).describe('keys whose new value is used only after a restart'),
+    },
+  ),
+  'secrets.unreadable': event(
+    'Secrets that the configuration refers to cannot be read any more; their last values stay in use. Emitted once for each run of failures.',
+    { references: z.array(text), error },
+  ),
+  'secrets.readable': event('Secrets that could not be read can be read again.', {
+    references: z.array(text),
+  }),
   'job.failed': event('A background job failed. Emitted once for each run of failures.', {
     job: text,
     impact: text.describe('the state of the gateway until the job succeeds'),

@@ -191,6 +191,16 @@ export interface NamedVendor {
   readonly key: string;
 }
 
+/** @returns the environment variables that hold providers' keys */
+export function secretVariables(): string[] {
+  const profiles = [...Object.values(FAMILIES).map(({ profile }) => profile), ...Object.values(VENDORS)];
+  const keys = profiles.flatMap(({ environment }) => (environment ? [environment.key] : []));
+  return [...new Set([...keys, ...SIGN_IN_VARIABLES])];
+}
+
+/** Of families that sign in by other means than one key. */
+const SIGN_IN_VARIABLES = ['AWS_BEARER_TOKEN_BEDROCK', 'AZURE_CLIENT_SECRET'];
+
 /** @returns the vendors whose models have names of this form */
 export function vendorsOfModel(model: string): NamedVendor[] {
   const profiles = [...Object.values(FAMILIES).map(({ profile }) => profile), ...Object.values(VENDORS)];

@@ -130,6 +130,7 @@ describe('config', () => {
         'alerts',
         'billing',
         'mail',
+        'secrets',
         'cache',
         'prompt_caching',
         'default_model',

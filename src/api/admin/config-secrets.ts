@@ -1,3 +1,5 @@
+import { isSecretReference } from '../../config/secret-reference.ts';
+
 /** Stands for a secret in responses, and in requests for the one that is stored. */
 export const HIDDEN = '********';
 
@@ -27,7 +29,8 @@ function shown(name: string, value: unknown): unknown {
 
 /** Everything in a secret is one, but what is empty. */
 function covered(value: unknown): unknown {
-  if (typeof value === 'string') return value === '' ? '' : HIDDEN;
+  // A reference says where a secret is kept, not the secret.
+  if (typeof value === 'string') return value === '' || isSecretReference(value) ? value : HIDDEN;
   if (Array.isArray(value)) return value.map(covered);
   if (!isPlain(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, covered(inner)]));

@@ -21,6 +21,21 @@ export function storageFamilies(families: MetricFamilies) {
       '1 while the local disk rejects writes, 0 otherwise, by area: `database` (SQLite), `usage_journal`, `engine_ledger`.',
       ['area'],
     ),
+    secretReads: families.counter(
+      'weir_secret_reads_total',
+      'Reads of secrets that the configuration refers to, by `scheme` (`vault`, `aws-sm`, `file` and others) and `result` (`ok`, `failed`).',
+      ['scheme', 'result'],
+    ),
+    secretsStale: families.gauge(
+      'weir_secrets_stale',
+      'Secret references whose latest read failed, so that an older value is in use, by `scheme`.',
+      ['scheme'],
+    ),
+    secretAge: families.gauge(
+      'weir_secrets_age_seconds',
+      'Time since the oldest secret in use was read, by `scheme`.',
+      ['scheme'],
+    ),
     deleted: families.counter(
       'weir_retention_deleted_total',
       'Deleted data whose retention has passed: events and sums of `usage`, entries of `audit` trails, `responses`.',

@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import type { LoadedConfig } from '../../config/assemble.ts';
+import type { Output } from '../output.ts';
+import type { CommandTools } from './group.ts';
+
+export interface SecretTools extends CommandTools {
+  readonly load: () => Promise<LoadedConfig>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly output: Output;
+  readonly setExit: (code: number) => void;
+}
+
+/** `weir secrets`. */
+export function addSecretCommands(program: Command, { load, env, output, setExit }: SecretTools): void {
+  const secrets = program
+    .command('secrets')
+    .description('secrets that the configuration refers to, and the keys that seal stored secrets');
+  secrets
+    .command('list')
+    .description('list the references to secrets, and where they are used; reads none')
+    .option('--json', 'print as JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const { listSecrets } = await import('../secrets.ts');
+      listSecrets(await load(), env, output, json === true);
+    });
+  secrets
+    .command('check')
+    .description('read every secret that the configuration refers to; exit code 1 if one cannot be read')
+    .option('--json', 'print as JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const { checkSecretReferences } = await import('../secrets.ts');
+      setExit(await checkSecretReferences(await load(), env, output, json === true));
+    });
+}
