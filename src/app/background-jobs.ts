@@ -21,6 +21,7 @@ import type { StorageSizes } from './storage-sizes.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
 import type { UsageParts } from './usage.ts';
+import type { UsageArchiver } from './usage-archive.ts';
 import type { UsageCopies } from './usage-copies.ts';
 
 const MINUTE_MS = 60_000;
@@ -52,6 +53,7 @@ export interface JobParts {
   readonly eventLoop: EventLoopDelay;
   readonly lifecycle: Lifecycle;
   readonly billing: LazyBilling;
+  readonly usageArchiver: UsageArchiver;
   readonly usageCopies: UsageCopies;
   readonly alerts: LazyAlerts;
   /** Activates what other gateways changed of the configuration. */
@@ -85,6 +87,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     eventLoop,
     lifecycle,
     billing,
+    usageArchiver,
     usageCopies,
     alerts,
     loadInferenceApi,
@@ -217,6 +220,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'archive usage events',
+      byParent: true,
+      everyMs: MINUTE_MS,
+      impact: 'old usage events stay in the database',
+      run: () => usageArchiver.run(),
     },
     {
       name: 'copy daily usage sums',

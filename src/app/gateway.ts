@@ -72,6 +72,7 @@ import { TargetMonitor } from './target-monitor.ts';
 import { testProvider } from './test-provider.ts';
 import { createTracing } from './tracing.ts';
 import { createUsage } from './usage.ts';
+import { UsageArchiver } from './usage-archive.ts';
 import { UsageCopies } from './usage-copies.ts';
 import type { WorkerStatus } from './workers/worker-pool.ts';
 import type { WorkerSide } from './workers/worker-side.ts';
@@ -364,8 +365,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
   if (pool) metrics.mergeWith = (own, format) => pool.metrics(own, format);
+  const usageArchiver = new UsageArchiver(stores, config, env, events);
+  usageArchiver.watchRemovals();
   const dataRetention = new DataRetention({
     ...perTenant,
+    archivesUsage: () => usageArchiver.isOn,
     retentionOf: stores.retentionOf,
     requestLogOf: (tenant) => stores.access.tenant(tenant)?.document.request_log,
     installation: () => config().storage.retention,
@@ -428,6 +432,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
         billing,
+        usageArchiver,
         usageCopies: new UsageCopies(stores),
         alerts,
       },

@@ -92,6 +92,7 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
         { tenants, err: error },
         'usage cannot be written to the database; it stays on the local disk and is retried',
       ),
+    'usage.archived': (archived) => logger.info(archived, 'archived usage events'),
     'usage.dropped': ({ tenant, count, error }) =>
       logger.error({ tenant, count, err: error }, 'usage of a deleted tenant was dropped'),
     'usage.count_failed': ({ error }) =>

@@ -1,5 +1,6 @@
 import { LazyBilling } from '../app/lazy-billing.ts';
 import { openStores, type Stores } from '../app/stores.ts';
+import { UsageArchiver } from '../app/usage-archive.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { EventBus } from '../events/event-bus.ts';
@@ -41,6 +42,8 @@ export async function withStores<T>(
   });
   // Deleting a tenant makes its last invoices, as a gateway does.
   const billing = new LazyBilling(stores, () => config);
+  // And deletes its archives.
+  new UsageArchiver(stores, () => config, env, events).watchRemovals();
   try {
     return await work(stores, billing);
   } finally {

@@ -74,6 +74,9 @@ export const storage = () =>
     }).describe(
       'How long data is kept, in days; `null` keeps it for good. Older data is deleted in the background. A tenant may have a retention of its own.',
     ),
+    usage_archive: nullable(usageArchive()).describe(
+      'Moves usage events of old months out of the database into compressed files; their sums stay. Needs `to` only. By default none are moved.',
+    ),
     redis_url: nullable(secretUrl(redisUrlFault)).describe(
       'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster; `redis+unix:///path` at a Unix socket. Without it, limits are counted in memory, which suits a single gateway.',
     ),
@@ -92,6 +95,23 @@ export const storage = () =>
     redis_timeout: duration(1)
       .prefault('500ms')
       .describe('The timeout of a Redis command; a slower Redis counts as unreachable.'),
+  });
+
+const usageArchive = () =>
+  z.strictObject({
+    to: text(1_000).describe('A folder, or `s3://bucket/prefix` of an S3-compatible store.'),
+    after: days()
+      .prefault('90d')
+      .describe('How old the end of a month (UTC) must be. Searches of requests find younger ones only.'),
+    keep: nullable(days()).describe('How old the events of a file may become; null keeps them for good.'),
+    endpoint: nullable(url(httpUrlFault)).describe(
+      'The address of the store, such as `https://minio.internal:9000`. By default that of AWS.',
+    ),
+    region: nullable(text(100)).describe('Its region, such as `eu-central-1`.'),
+    access_key_id: nullable(text(200)).describe(
+      'The access key. By default `AWS_ACCESS_KEY_ID`, or the credentials of the machine.',
+    ),
+    secret_access_key: nullable(secret()).describe('The secret of `access_key_id`.'),
   });
 
 /** Signing in, and tokens. */

@@ -150,6 +150,9 @@ export const PROCESS_CONTRACTS = {
     'Usage cannot be written to the database; it stays on the local disk and is retried. Emitted once for each outage.',
     { tenants: count, error },
   ),
+  'usage.archived': event('Usage events were moved from the database into files.', {
+    ...{ tenant: text, files: count, count },
+  }),
   'usage.dropped': event('Usage of a deleted tenant was dropped.', { tenant: text, count, error }),
   'usage.count_failed': event('The tokenizer failed; an estimate by length is used instead.', { error }),
   'auth.failed': event(

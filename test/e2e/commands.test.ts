@@ -169,6 +169,7 @@ test('weir usage, limits, audit and models report', async () => {
   expect(asObject(JSON.parse(await output('usage', '--all', '--json')))).toMatchObject({ object: 'usage' });
   expect(await failure('usage', '--interval', 'week')).toContain('--interval');
   expect(await failure('usage', '--tenant', 'none')).toContain('Unknown tenant');
+  expect(await failure('usage', 'archive', '--dry-run')).toContain('storage.usage_archive.to');
 
   const limits = await list('limits', '--tenant', 'reported');
   expect(limits).toMatchObject([

@@ -4,7 +4,12 @@ import { type CommandTools, withTenant } from './group.ts';
 
 /** `weir usage`, `weir limits` and `weir models` */
 export function addReportCommands(program: Command, { stores }: CommandTools): void {
-  withTenant(program.command('usage').description('print usage and cost'), 'the usage')
+  const usage = program.command('usage').description('print usage and cost, and archive usage events');
+  addArchiveCommands(usage, { stores });
+  withTenant(
+    usage.command('report', { isDefault: true }).description('print usage and cost (default)'),
+    'the usage',
+  )
     .option('--all', 'of all tenants')
     .option('--from <time>', 'a day, month or time; inclusive (default: the start of this month)')
     .option('--to <time>', 'a day, month or time; exclusive (default: now)')
@@ -57,4 +62,60 @@ export function addReportCommands(program: Command, { stores }: CommandTools): v
       const { pullEmbedderCommand } = await import('../models-pull.ts');
       await pullEmbedderCommand(await stores(), { from });
     });
+}
+
+/** `weir usage archive` and those that read archives. */
+function addArchiveCommands(usage: Command, { stores }: Pick<CommandTools, 'stores'>): void {
+  usage
+    .command('archive')
+    .description('move usage events of old months into files, as the gateway does in the background')
+    .option('--tenant <id>', 'only of this tenant (default: every tenant)')
+    .option('--dry-run', 'list what would be moved')
+    .option('--json', 'print as JSON')
+    .action(
+      async (flags: { readonly tenant?: string; readonly dryRun?: boolean; readonly json?: boolean }) => {
+        const { archiveCommand } = await import('../usage-archive.ts');
+        const { tenant, dryRun = false, json = false } = flags;
+        await archiveCommand(await stores(), { tenant, dryRun, json });
+      },
+    );
+  withTenant(usage.command('archives').description('list archives of usage events'), 'the archives')
+    .option('--json', 'print as JSON')
+    .action(async ({ tenant, json }: { readonly tenant: string; readonly json?: boolean }) => {
+      const { archivesCommand } = await import('../usage-archive.ts');
+      await archivesCommand(await stores(), tenant, json === true);
+    });
+  withTenant(
+    usage
+      .command('restore <archive>')
+      .description('put the events of an archive back into the database for some days, for searches'),
+    'the archive',
+  )
+    .option('--days <days>', 'for how many days', '7')
+    .action(async (archive: string, { tenant, days }: { readonly tenant: string; readonly days: string }) => {
+      const { restoreCommand } = await import('../usage-archive.ts');
+      await restoreCommand(await stores(), tenant, archive, days);
+    });
+  withTenant(
+    usage
+      .command('archived')
+      .description('print archived events as lines of JSON, after checking their files'),
+    'the events',
+  )
+    .requiredOption('--from <time>', 'a day, month or time; inclusive')
+    .option('--to <time>', 'a day, month or time; exclusive (default: now)')
+    .action(
+      async ({
+        tenant,
+        from,
+        to,
+      }: {
+        readonly tenant: string;
+        readonly from: string;
+        readonly to?: string;
+      }) => {
+        const { archivedCommand } = await import('../usage-archive.ts');
+        await archivedCommand(await stores(), tenant, from, to);
+      },
+    );
 }
