@@ -17,7 +17,7 @@ const MAX_BYTES = 512 * 1024 * 1024;
 
 const count = z.int().nonnegative();
 
-/** Describes a file, beside it, so that it can be checked and read without the database. */
+/** Describes a file, under a key of its own, so that it can be checked and read without the database. */
 const manifestSchema = z.strictObject({
   format: z.literal(FORMAT),
   tenant: z.string(),
