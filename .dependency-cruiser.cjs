@@ -24,6 +24,7 @@ const layers = [
     'files',
     'plugins',
     'secrets',
+    'regions',
   ],
   ['dispatch', 'webhooks', 'batches', 'alerts'],
   ['pipeline', 'server'],

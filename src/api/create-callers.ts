@@ -13,6 +13,8 @@ import { sessionPrincipal, usesSession } from './session-principal.ts';
 export function createCallers(services: () => ApiServices, stores: ActorStores): Callers {
   const permitted: Callers['permitted'] = (permission) => ({
     name: permission ?? 'signed in',
+    residencyOf: ({ params: { tenant } }) =>
+      tenant === undefined ? undefined : stores.access.tenant(tenant)?.residency,
     admit: async (httpContext) => {
       const { tenant } = httpContext.params;
       const actor = await actorOf(services(), stores, httpContext);
@@ -34,6 +36,7 @@ export function createCallers(services: () => ApiServices, stores: ActorStores):
     },
     key: {
       name: 'api key',
+      residencyOf: (_, { residency }) => residency,
       admit: (httpContext) =>
         usesSession(httpContext)
           ? sessionPrincipal(services(), stores, httpContext)

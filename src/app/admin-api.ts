@@ -17,6 +17,7 @@ import { metricRoutes } from '../api/admin/metrics.ts';
 import { overviewRoutes } from '../api/admin/overview.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
 import { promptRoutes } from '../api/admin/prompts.ts';
+import { regionRoutes } from '../api/admin/regions.ts';
 import { requestLogRoutes } from '../api/admin/request-log.ts';
 import { requestRoutes } from '../api/admin/requests.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
@@ -41,6 +42,7 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...keyRoutes(admin),
     ...userRoutes(admin),
     ...platformRoutes(admin),
+    ...regionRoutes(admin),
     ...auditRoutes(admin),
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),

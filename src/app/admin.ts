@@ -14,7 +14,9 @@ import { SqlRequestStore } from '../storage/sql/request-store.ts';
 import { AuditChecks, type AuditChecksOptions } from '../tenancy/audit-checks.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
 import type { DurableEvents } from './durable-events.ts';
+import type { RegionParts } from './regions.ts';
 import type { RequestLogParts } from './request-log.ts';
+import { assertResidency, serverForTenant } from './residency-rules.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -23,6 +25,7 @@ export interface AdminParts {
   readonly cache: CacheOperations;
   readonly operations: ConfigOperations;
   readonly requestLog: RequestLogParts;
+  readonly regions: RegionParts;
   readonly metrics: Pick<Metrics, 'readLosses'>;
   readonly anchorOf: AuditChecksOptions['anchorOf'];
   readonly billing: AdminServices['billing'];
@@ -35,7 +38,7 @@ export function createAdminServices(
   stores: Stores,
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
-  { config, cache, operations, requestLog, metrics, anchorOf, billing, alerts, durableEvents }: AdminParts,
+  { config, cache, operations, requestLog, metrics, regions, anchorOf, billing, alerts, durableEvents }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
     stores;
@@ -73,6 +76,7 @@ export function createAdminServices(
     },
     recent: services.requests,
     snapshot: services.snapshot,
+    regions: () => regions.view(),
     idempotency: stores.idempotency,
     tiers: () => Object.keys(config().limits.tiers),
     tierLimits: () =>
@@ -81,6 +85,8 @@ export function createAdminServices(
       ),
     defaultTier: () => config().limits.default_tier,
     servers: () => config().storage.servers.map(({ id }) => id),
+    serverFor: (server, residency) => serverForTenant(config(), server, residency),
+    assertResidency: (residency, server) => assertResidency(config(), residency, server),
     bodyLimit: services.bodyLimit,
     permitted: services.callers.permitted,
     addressOf: (httpContext) => clientAddress(httpContext, services.snapshot().isProxy),

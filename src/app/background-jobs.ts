@@ -12,11 +12,13 @@ import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
+import { homeTenants } from './first-start.ts';
 import type { Job } from './job-runner.ts';
 import type { JobParts as QueuedJobs } from './jobs.ts';
 import type { LazyAlerts } from './lazy-alerts.ts';
 import type { LazyBilling } from './lazy-billing.ts';
 import type { LogKeeper } from './log-files.ts';
+import { CHECK_EVERY_MS as REGIONS_EVERY_MS, type RegionParts } from './regions.ts';
 import type { StorageSizes } from './storage-sizes.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
@@ -50,6 +52,7 @@ export interface JobParts {
   readonly storageSizes: StorageSizes;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
+  readonly regions: RegionParts;
   readonly eventLoop: EventLoopDelay;
   readonly lifecycle: Lifecycle;
   readonly billing: LazyBilling;
@@ -84,6 +87,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     storageSizes,
     engines,
     monitor,
+    regions,
     eventLoop,
     lifecycle,
     billing,
@@ -175,6 +179,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: CHECK_EVERY_MS,
       impact: 'the last known health and load stay in use',
       run: () => monitor.check(),
+    },
+    {
+      name: 'check other regions',
+      everyMs: REGIONS_EVERY_MS,
+      impact: 'the last known health of other regions stays in use',
+      run: () => regions.check(),
     },
     {
       name: 'eject outliers',
@@ -309,14 +319,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
  * Publishes tenant changes that a crashed gateway committed but did not publish, and drops the databases of removed
  * tenants that it left behind.
  */
-export async function publishPendingChanges({
-  access,
-  writer,
-  tenants,
-}: Pick<Stores, 'access' | 'writer' | 'tenants'>): Promise<void> {
+export async function publishPendingChanges(
+  { access, writer, tenants }: Pick<Stores, 'access' | 'writer' | 'tenants'>,
+  region: string | null,
+): Promise<void> {
   await tenants.dropRemoved();
-  for (const { id, status } of [...access.tenants()]) {
-    if (status === 'deleted') continue;
+  for (const { id } of homeTenants(access, region)) {
     // SQLite answers at once: without a pause, no request would be served before the last tenant.
     await nextTurn();
     await writer.publish({ tenant: id });

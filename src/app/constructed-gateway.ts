@@ -11,6 +11,7 @@ import type { CreatedKey } from '../tenancy/keys.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
 import type { ChangeChannel } from './change-channel.ts';
 import type { Job, JobRunner } from './job-runner.ts';
+import type { RegionParts } from './regions.ts';
 import type { ServerMonitor } from './server-monitor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 import type { Stores } from './stores.ts';
@@ -27,6 +28,7 @@ export interface GatewayParts {
   readonly createdAdminKey: CreatedKey | undefined;
   readonly jobs: JobRunner;
   readonly monitor: TargetMonitor;
+  readonly regions: Pick<RegionParts, 'check'>;
   readonly servers: ServerMonitor;
   readonly background: readonly Job[];
   readonly changes: ChangeChannel | undefined;
@@ -128,6 +130,11 @@ export class Gateway {
   /** Asks every provider for its models. */
   discoverModels(): Promise<void> {
     return this.parts.monitor.discoverModels();
+  }
+
+  /** Checks the health of other regions, as the background job does. */
+  checkRegions(): Promise<void> {
+    return this.parts.regions.check();
   }
 
   /** Whether the module of a plugin has changed, so that the same configuration has another effect. */

@@ -5,6 +5,7 @@ import { EventDispatcher } from '../events/event-dispatcher.ts';
 import { EventReader } from '../events/event-reader.ts';
 import { EventRecorder } from '../events/event-recorder.ts';
 import { EventRetention } from '../events/event-retention.ts';
+import { homeTenants } from './first-start.ts';
 import type { Job } from './job-runner.ts';
 import { recordProcessEvents } from './recorded-events.ts';
 import { createRedisStreams } from './redis-streams.ts';
@@ -79,7 +80,7 @@ export function createDurableEvents(options: DurableEventOptions): DurableEvents
         everyMs: 60_000,
         impact: 'they wait in the databases of their tenants',
         run: async () => {
-          const known = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+          const known = homeTenants(access, config().region);
           for (const tenant of rounds.next(known.map(({ id }) => id))) await writer.deliverEvents({ tenant });
         },
       },

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { DEFAULT_TENANT } from '../core/principal.ts';
+import { isHome } from '../regions/regions.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
-import type { AccessList } from '../tenancy/access-list.ts';
+import type { AccessList, KnownTenant } from '../tenancy/access-list.ts';
 import type { Actor } from '../tenancy/actor.ts';
 import type { ChangeContext } from '../tenancy/change-context.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
@@ -69,15 +70,16 @@ export async function ensureDefaultTenant({
 
 /**
  * Migrates the databases of tenants, a few at a time. Those that are known to have all migrations are not opened: with
- * many tenants, that would take most of the start.
+ * many tenants, that would take most of the start. Those of other regions are left to their gateways: a start must not depend
+ * on another region.
+ * @param region of this gateway; null for none
  * @returns an error that names the tenants whose databases are missing; undefined when there are none
  */
-export async function migrateTenants({
-  access,
-  control,
-  databases,
-}: Pick<Services, 'access' | 'control' | 'databases'>): Promise<DatabaseMissingError | undefined> {
-  const all = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+export async function migrateTenants(
+  { access, control, databases }: Pick<Services, 'access' | 'control' | 'databases'>,
+  region: string | null = null,
+): Promise<DatabaseMissingError | undefined> {
+  const all = homeTenants(access, region);
   const failed = new Map<string, DatabaseMissingError>();
   const current = all.filter(({ schema }) => schema === TENANT_SCHEMA_ID);
   const missingOnes = new Set(await databases.missingOf(current.map(({ placement }) => placement)));
@@ -122,6 +124,13 @@ export async function migrateTenants({
       ...(missing.length > named.length ? [`  and ${missing.length - named.length} more`] : []),
       'Restore a backup (`weir restore`), or delete the tenants for good (`weir tenants delete <id> --yes`).',
     ].join('\n'),
+  );
+}
+
+/** @returns the tenants that exist and that gateways of a region look after; all of them where the region is null */
+export function homeTenants(access: Pick<AccessList, 'tenants'>, region: string | null): KnownTenant[] {
+  return [...access.tenants()].filter(
+    ({ status, residency }) => status !== 'deleted' && isHome(region, residency),
   );
 }
 

@@ -45,7 +45,7 @@ import { createDurableEvents } from './durable-events.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
 import { findEngines } from './find-engines.ts';
-import { ensureAdminKey } from './first-start.ts';
+import { ensureAdminKey, homeTenants } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { createHardware } from './hardware.ts';
 import { type Job, JobRunner } from './job-runner.ts';
@@ -59,6 +59,7 @@ import { createMetricExport } from './metric-export.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
 import { PluginParts } from './plugins.ts';
 import { simulatorTransport } from './provider-registry.ts';
+import { RegionParts } from './regions.ts';
 import { createReplayStore } from './replay-store.ts';
 import { createRequestLog } from './request-log.ts';
 import { addRoutes } from './routes.ts';
@@ -149,10 +150,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   subscribeMetrics(events, metrics);
   const servers = new ServerMonitor(clock, metrics, events);
 
+  // Regions, which decide what this gateway looks after.
+  const regions = new RegionParts({ config, env, clock, events, metrics });
+  const { region } = loaded.config;
+
   // Stores, and the channel on which gateways notify each other of changes.
   const changes = await openChangeChannel(initial, events);
   const stores = await openStores({
     ...{ config, env, clock, events, publishEvents: !worker, remote: worker?.remote },
+    portionOf: (residency) => regions.current.portion(residency),
     processes: 1 + (worker?.start.count ?? pool?.status.configured ?? 0),
     publishChange: (tenant) => changes?.publish('access', tenant),
     connectTimeoutMs: initial.storage.connect_timeout,
@@ -173,6 +179,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const usage = await createUsage({
     ...{ config: initial, stores, clock, events, metrics, tokenizer, prices, worker },
     onPromptCache: (use) => cache.promptCacheUsed(use),
+    regions: () => regions.current,
     modelLimits: () => active.current.directory.routes().flatMap(({ limits }) => limits ?? []),
   });
   const routing: RoutingState = {
@@ -318,7 +325,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       isProxy: () => active.current.isProxy,
       isExemptAddress: (address) => active.current.isExemptAddress(address),
       assertAccepting: () => lifecycle.assertAccepting(),
+      regionGate: regions.gate({
+        ...{ digester: stores.digester, lifecycle, isProxy: () => active.current.isProxy },
+      }),
     }),
+    region: () => active.config.region,
     clock,
     newId: randomIds('req_'),
     cors: () => active.current.cors,
@@ -334,8 +345,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const perTenant = {
     ...{ clock, events, control: stores.control, databases: stores.databases },
-    tenants: () =>
-      [...stores.access.tenants()].flatMap(({ id, status }) => (status === 'deleted' ? [] : [id])),
+    tenants: () => homeTenants(stores.access, region).map(({ id }) => id),
   };
   const auditAnchors = new AuditAnchors(perTenant);
   const billing = new LazyBilling(stores, config);
@@ -353,7 +363,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   if (initial.mail) durableEvents.dispatcher.subscribe(billing.consumer);
   const admin = createAdminServices(stores, usage, services, {
-    ...{ config, cache, operations, requestLog, metrics, durableEvents },
+    ...{ config, cache, operations, requestLog, metrics, regions, durableEvents },
     anchorOf: (tenant) => auditAnchors.last(tenant),
     billing: billing.load,
     alerts: alerts.load,
@@ -390,6 +400,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   metrics.beforeRender = () => {
     logLosses.update(metrics);
     usage.limitGauges.update(metrics);
+    regions.readGauges();
     cache.readGauges();
     plugins.readGauges();
     readSecretGauges(secrets, metrics, clock.wallTime());
@@ -402,7 +413,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // After all consumers have subscribed, and before the first request.
   await durableEvents.dispatcher.register();
   return new Gateway({
-    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
+    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, regions, servers, changes },
     ...{ stores, usage, live: services.live, loadInferenceApi },
     refreshConfig: () => effective.refresh(),
     refreshSecrets: () => secretRefresh.now(),
@@ -428,6 +439,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         gpus: hardware.gpus,
         engines,
         monitor,
+        regions,
         eventLoop,
         lifecycle,
         loadInferenceApi,
@@ -440,7 +452,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       refreshSecrets: () => secretRefresh.run(),
     }),
     publishPending: async () => {
-      if (!worker) await publishPendingChanges(stores);
+      if (!worker) await publishPendingChanges(stores, region);
     },
     close: async () => {
       await queued.close();
@@ -454,6 +466,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await plugins.close();
       guardrailTransport.close();
       secrets.close();
+      regions.close();
       await cache.close();
       await responses.flush();
       await usage.close();

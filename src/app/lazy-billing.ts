@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { lazy } from '../core/lazy.ts';
 import type { EventConsumer } from '../events/event-dispatcher.ts';
 import { dataOf } from '../events/stored-event.ts';
-import { SYSTEM_ACTOR } from './first-start.ts';
+import { homeTenants, SYSTEM_ACTOR } from './first-start.ts';
 import type { Stores } from './stores.ts';
 import { TenantRounds } from './tenant-rounds.ts';
 
@@ -58,7 +58,7 @@ export class LazyBilling {
     if (looksForOverdue) await automatic.reportOverdue();
     if (close === 'off') return;
     const failures: unknown[] = [];
-    const tenants = [...this.stores.access.tenants()].filter(({ status }) => status !== 'deleted');
+    const tenants = homeTenants(this.stores.access, this.config().region);
     for (const tenant of this.#rounds.next(tenants.map(({ id }) => id))) {
       await automatic.visit(tenant, SYSTEM_ACTOR).catch((error: unknown) => failures.push(error));
     }

@@ -146,6 +146,9 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
         { provider, reason: messageOf(error) },
         'provider did not list its models; requests that name it still work',
       ),
+    'region.lost': ({ region, reason }) =>
+      logger.error({ region, reason }, 'region is unavailable; its tenants fail over where they allow it'),
+    'region.restored': ({ region }) => logger.warn({ region }, 'region is available again'),
     'target.ejected': (target) =>
       logger.warn(target, 'target ejected for a while: it fails far more often than others of its model'),
     'canary.rolled_back': (canary) => logger.error(canary, 'canary rolled back'),

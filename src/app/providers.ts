@@ -86,6 +86,7 @@ export async function createProviders(
   const found = usesEnvironment(config) ? [...providersFromEnvironment(options.env), ...options.engines] : [];
   const configured = [...given, ...found.filter(({ id }) => !given.some((other) => other.id === id))];
   const providers: Provider[] = [];
+  const local = new Set(options.engines.map(({ id }) => id));
   for (const provider of configured) providers.push(await PROVIDERS.create(provider, world));
   if (config.simulator !== 'off' && !configured.some(({ id }) => id === PROVIDERS.builtInId))
     providers.push(await PROVIDERS.createBuiltIn(world));
@@ -96,5 +97,20 @@ export async function createProviders(
       await PROVIDERS.createEngine(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world),
     );
   }
-  return { providers, close: () => transports.close() };
+  return {
+    providers: providers.map((provider) => withOwnRegion(provider, config.region, local)),
+    close: () => transports.close(),
+  };
+}
+
+/** What runs on this machine is in the region of this gateway. @param local ids of engines that were detected on it */
+function withOwnRegion(provider: Provider, region: string | null, local: ReadonlySet<string>): Provider {
+  const isHere = provider.profile.isSimulated || provider.lazyEngine || local.has(provider.id);
+  if (region === null || provider.region !== undefined || !isHere) return provider;
+  const { accounts } = provider;
+  return {
+    ...provider,
+    region,
+    ...(accounts ? { accounts: accounts.map((account) => ({ ...account, region })) } : {}),
+  };
 }

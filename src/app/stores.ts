@@ -7,6 +7,7 @@ import type { EventSink } from '../events/event-bus.ts';
 import { Outbox } from '../events/outbox.ts';
 import { hasCurrentParameters, hashPassword, verifyPassword } from '../platform/password.ts';
 import { SecretBox } from '../platform/secret-box.ts';
+import { isHome } from '../regions/regions.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
 import { type ControlDatabase, openControlDatabase } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
@@ -16,6 +17,7 @@ import type { RemoteSql } from '../storage/sql/remote-server.ts';
 import { type Placement, TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import { WriteHealth } from '../storage/write-health.ts';
+import type { AccessListOptions } from '../tenancy/access-list.ts';
 import { AccessList, type Tiers } from '../tenancy/access-list.ts';
 import type { Sources } from '../tenancy/change-context.ts';
 import { IdempotentResponses } from '../tenancy/idempotency.ts';
@@ -88,6 +90,8 @@ export interface StoreOptions {
   readonly events: EventSink;
   /** How long the start waits for database servers that are unreachable. Milliseconds. */
   readonly connectTimeoutMs: number;
+  /** The part of a tenant's limits that this gateway enforces; all of them when absent. */
+  readonly portionOf?: AccessListOptions['portionOf'];
   /** False in commands: a running gateway publishes the events of their changes. */
   readonly publishEvents: boolean;
   /** Called after the commit of a change to a tenant, its keys or its members. */
@@ -154,11 +158,14 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       digester,
       now: () => clock.wallTime(),
       tiers: () => tiersOf(options.config()),
+      portionOf: options.portionOf,
       adminKey: env[ADMIN_KEY_VARIABLE] || undefined,
       events,
       // A command, or a gateway that has crashed since, may have left the events of this change.
       onChanged: (tenants) => {
-        for (const tenant of tenants) void writer.deliverEvents({ tenant });
+        for (const tenant of tenants) {
+          if (isHome(config.region, access.tenant(tenant)?.residency)) void writer.deliverEvents({ tenant });
+        }
       },
     });
     const placementOf = ({ tenant }: TenantScope) => {
@@ -234,7 +241,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     };
     await access.refresh();
     await ensureDefaultTenant(stores);
-    const missing = await reachable(() => migrateTenants(stores));
+    const missing = await reachable(() => migrateTenants(stores, config.region));
     if (missing) options.onMissing(missing);
     await importOldKeys(stores);
     return stores;

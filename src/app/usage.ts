@@ -19,11 +19,13 @@ import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
 import { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import { type PromptCacheUse, UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
+import { isHome, type Regions } from '../regions/regions.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
 import type { PeriodCountUpdate } from '../storage/sql/store-period-counts.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { readBatches } from '../storage/usage-batch.ts';
 import { journalFolder, usageServers } from './database-servers.ts';
+import { homeTenants } from './first-start.ts';
 import { LimitEvents } from './limit-events.ts';
 import { LimitGauges } from './limit-gauges.ts';
 import { createLimits } from './limits.ts';
@@ -40,6 +42,7 @@ export interface UsageOptions {
   readonly prices: () => Prices;
   /** Told what attempts used the prompt caches of providers for. */
   readonly onPromptCache: (use: PromptCacheUse) => void;
+  readonly regions: () => Pick<Regions, 'areSeveral'>;
   /** Limits of models, of the active configuration. */
   readonly modelLimits: () => readonly SubjectLimits[];
   /** Set in a worker: its parent takes over the files of processes that have ended. */
@@ -84,6 +87,8 @@ export interface UsageParts {
 export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const { config, stores, clock, events, metrics, tokenizer, prices, worker } = options;
   const usage = new SqlUsageStore(stores.databases);
+  // Databases of other regions are theirs to look after: this gateway only stores the usage of what it served.
+  const isOwn = (tenant: string) => isHome(config.region, stores.access.tenant(tenant)?.residency);
   // Identifies this process in the ids of its events and the names of its files.
   const boot = randomBytes(8).toString('hex');
   const folder = journalFolder(config);
@@ -106,7 +111,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     now: () => clock.now(),
     leftovers,
     onReported: (tenants) => {
-      for (const tenant of tenants) void stores.writer.deliverEvents({ tenant });
+      for (const tenant of tenants) if (isOwn(tenant)) void stores.writer.deliverEvents({ tenant });
     },
   });
   const counters = new PeriodCounters(
@@ -150,13 +155,16 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const reconciler = new UsageReconciler({
     ...{ clock, limiter, records: usage },
     flush: () => journal.flushAll(),
-    tenants: () => Array.from(access.tenants(), ({ id }) => id),
+    tenants: () => homeTenants(access, config.region).map(({ id }) => id),
+    countsAll: (tenant) =>
+      !options.regions().areSeveral ||
+      (tenant !== undefined && access.tenant(tenant)?.residency?.region === config.region),
     subjectsOf: (tenant) => access.limitsIn(tenant),
     modelSubjects: options.modelLimits,
     onUsed: (tenant, used) => limitEvents.report(tenant, used),
   });
   access.onLimitsChanged((tenants) => {
-    for (const tenant of tenants) reconciler.schedule(tenant);
+    for (const tenant of tenants) if (isOwn(tenant)) reconciler.schedule(tenant);
   });
   if (leftovers.length > 0) {
     const tenants = tenantsIn(leftovers.slice(0, READ_LEFTOVERS), files);
@@ -177,7 +185,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
         const { scope, id } = counter.subject;
         // Models have no tenant, and addresses no usage.
         const tenant = scope === 'model' ? undefined : id.slice(0, Math.max(0, id.indexOf('/')));
-        if (tenant && limitEvents.isDue(counter, used, endsAt)) reconciler.schedule(tenant);
+        if (tenant && isOwn(tenant) && limitEvents.isDue(counter, used, endsAt)) reconciler.schedule(tenant);
       }
       return reconciler.step();
     },

@@ -9,6 +9,7 @@ import { checkGuardrailServers } from './doctor/guardrails.ts';
 import { checkEngineCommands, checkFileLimit, checkPorts, checkTls } from './doctor/machine.ts';
 import { checkPlugins } from './doctor/plugins.ts';
 import { checkProviders } from './doctor/providers.ts';
+import { checkRegions } from './doctor/regions.ts';
 import { checkSecrets } from './doctor/secrets.ts';
 import { checkRedis, checkStores } from './doctor/stores.ts';
 import { checkWorkers } from './doctor/workers.ts';
@@ -42,6 +43,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     for (const finding of await checkStores(config, env)) report(finding);
     if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));
     for (const finding of checkWorkers(config, env.PATH)) report(finding);
+    for (const finding of await checkRegions(config, env)) report(finding);
     for (const finding of await checkEmbedder(config)) report(finding);
     for (const finding of await checkPorts(config)) report(finding);
     if (config.server.tls !== null) report(await checkTls(config.server.tls));

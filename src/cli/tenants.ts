@@ -1,4 +1,5 @@
 import { renderTenant } from '../api/admin/tenants.ts';
+import { residencyFault, serverIn } from '../app/residency-rules.ts';
 import type { Config } from '../config/schema.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
@@ -6,6 +7,7 @@ import { tenantDocument } from '../tenancy/documents.ts';
 import type { Keys } from '../tenancy/keys.ts';
 import { NAME_RULE, personName, TENANT_ID, TENANT_ID_RULE, timeZone } from '../tenancy/names.ts';
 import { requestLogDocument } from '../tenancy/request-log-document.ts';
+import { type ResidencyDocument, residencyDocument } from '../tenancy/residency-document.ts';
 import { BY_OPERATOR } from './operator.ts';
 import { CommandError, type StoreCommand, table } from './output.ts';
 import { assertTenant, withStores } from './stores.ts';
@@ -17,6 +19,10 @@ export interface CreateTenantOptions {
   readonly name: string | undefined;
   readonly tier: string | undefined;
   readonly server: string;
+  readonly region?: string | undefined;
+  readonly allowedRegions?: string | undefined;
+  readonly failoverRegions?: string | undefined;
+  readonly wrongRegion?: string | undefined;
   readonly timeZone: string | undefined;
   readonly limit: readonly string[];
   readonly budget: readonly string[];
@@ -36,6 +42,44 @@ function zoneFrom(text: string): string {
   throw new CommandError(`${JSON.stringify(text)} is not an IANA time zone, such as Europe/Zurich.`);
 }
 
+type RegionOptions = Pick<
+  UpdateTenantOptions,
+  'region' | 'allowedRegions' | 'failoverRegions' | 'wrongRegion'
+>;
+
+/** @returns the residency that the options ask for; that of before where they say nothing */
+function residencyFrom(
+  { region, allowedRegions, failoverRegions, wrongRegion }: RegionOptions,
+  before: ResidencyDocument | undefined,
+): ResidencyDocument | undefined {
+  if ([region, allowedRegions, failoverRegions, wrongRegion].every((value) => value === undefined))
+    return before;
+  const home = region ?? before?.region;
+  if (home === undefined) throw new CommandError('--region is missing: the home region of the tenant.');
+  const list = (text: string | undefined) =>
+    text
+      ?.split(',')
+      .map((one) => one.trim())
+      .filter((one) => one !== '');
+  const result = residencyDocument.safeParse({
+    ...before,
+    region: home,
+    ...(allowedRegions === undefined ? {} : { allowed: list(allowedRegions) }),
+    ...(failoverRegions === undefined ? {} : { failover: list(failoverRegions) }),
+    ...(wrongRegion === undefined ? {} : { elsewhere: wrongRegion }),
+  });
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new CommandError(
+    `The regions are not valid: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}.`,
+  );
+}
+
+function assertPossible(config: Config, residency: ResidencyDocument, server: string): void {
+  const fault = residencyFault(config, residency, server);
+  if (fault) throw new CommandError(fault.message);
+}
+
 /** What a tier means, for the person who chose it or got it by default. */
 function describeTier(tier: string | null, { limits }: Config): string {
   if (tier === null) return 'no tier, no limits';
@@ -52,16 +96,19 @@ export async function createTenantCommand(
   const name = personName.safeParse(options.name ?? id);
   if (!name.success) throw new CommandError(`A tenant's name ${NAME_RULE}.`);
   const tier = tierFrom(options.tier, config);
-  const { server } = options;
+  const residency = residencyFrom(options, undefined);
+  const server = options.server === '' && residency ? (serverIn(config, residency) ?? '') : options.server;
   if (server !== '' && !config.storage.servers.some((one) => one.id === server)) {
     throw new CommandError(`Unknown database server ${JSON.stringify(server)} (storage.servers).`);
   }
+  if (residency) assertPossible(config, residency, server);
   await withStores(config, env, output, async ({ tenants, access }) => {
     const existing = access.tenant(id);
     if (existing && existing.status !== 'deleted') throw new CommandError(`The tenant ${id} exists already.`);
     const document = tenantDocument.parse({
       limits: limitsFrom(options.limit, options.budget) ?? [],
       ...(options.timeZone === undefined ? {} : { time_zone: zoneFrom(options.timeZone) }),
+      ...(residency && { residency }),
     });
     const tenant = await tenants.create({ id, name: name.data, tier, server, document }, BY_OPERATOR);
     if (options.json) output.out(JSON.stringify({ id, name: tenant.name, tier: tenant.tier }));
@@ -79,6 +126,11 @@ export interface UpdateTenantOptions {
   readonly timeZone: string | undefined;
   readonly auditRequests?: string | undefined;
   readonly requestLog?: string | undefined;
+  /** `none` ends the residency. */
+  readonly region?: string | undefined;
+  readonly allowedRegions?: string | undefined;
+  readonly failoverRegions?: string | undefined;
+  readonly wrongRegion?: string | undefined;
   readonly limit: readonly string[];
   readonly budget: readonly string[];
 }
@@ -106,13 +158,18 @@ export async function updateTenantCommand(
   const limits = limitsFrom(options.limit, options.budget);
   const zone = options.timeZone === undefined ? undefined : zoneFrom(options.timeZone);
   const tier = options.tier === undefined ? undefined : tierFrom(options.tier, config);
-  if ([name, status, limits, zone, tier, auditRequests, requestLog].every((value) => value === undefined)) {
+  const { region, allowedRegions, failoverRegions, wrongRegion } = options;
+  const regional = [region, allowedRegions, failoverRegions, wrongRegion];
+  const given = [name, status, limits, zone, tier, auditRequests, requestLog, ...regional];
+  if (given.every((value) => value === undefined)) {
     throw new CommandError('Nothing to change: give at least one option.');
   }
   await withStores(config, env, output, async ({ tenants, access }) => {
     assertTenant(access, id);
-    const { document } = await tenants.get(id);
-    const { audit_requests: before, request_log: logBefore, ...kept } = document;
+    const { document, server } = await tenants.get(id);
+    const { audit_requests: before, request_log: logBefore, residency: residencyBefore, ...kept } = document;
+    const residency = region === 'none' ? undefined : residencyFrom(options, residencyBefore);
+    if (residency) assertPossible(config, residency, server);
     const log = requestLog === 'on' ? (logBefore ?? requestLogDocument.parse({})) : logBefore;
     const audits = auditRequests === undefined ? before : auditRequests === 'on';
     const changed = await tenants.update(
@@ -125,6 +182,7 @@ export async function updateTenantCommand(
           ...kept,
           ...(audits && { audit_requests: true as const }),
           ...(log && requestLog !== 'off' && { request_log: log }),
+          ...(residency && { residency }),
           limits: limits ?? document.limits,
           time_zone: zone ?? document.time_zone,
         },
@@ -156,13 +214,14 @@ export async function listTenantsCommand(
     }
     output.out(
       table(
-        ['ID', 'NAME', 'TIER', 'STATUS', 'SERVER', 'CREATED (UTC)'],
-        all.map(({ id, name, tier, status, server, createdAt }) => [
+        ['ID', 'NAME', 'TIER', 'STATUS', 'SERVER', 'REGION', 'CREATED (UTC)'],
+        all.map(({ id, name, tier, status, server, document, createdAt }) => [
           id,
           name,
           tier ?? 'none',
           status,
           server === '' ? 'default' : server,
+          document.residency?.region ?? 'all',
           new Date(createdAt).toISOString().slice(0, 16).replace('T', ' '),
         ]),
       ),

@@ -8,6 +8,7 @@ export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Pr
   return [
     ...checkServer(outline),
     ...checkSimulator(outline, catalog),
+    ...checkRegion(outline),
     ...(outline.providers ?? []).flatMap((provider) => [
       ...checkKind(provider, catalog),
       ...checkHeaders(provider),
@@ -45,6 +46,17 @@ function checkServer({ ports, cors }: Outline): Problem[] {
     problems.push({ path: ['server', 'cors', 'allow_credentials'], message });
   }
   return problems;
+}
+
+/** A gateway of no known region would count as none of the places that tenants allow. */
+function checkRegion({ region, regionIds, regionsComplete }: Outline): Problem[] {
+  if (regionIds.length > 0 && region === undefined) {
+    const message = 'is required with "regions": the region of this gateway (WEIR_REGION)';
+    return [{ path: ['region'], message }];
+  }
+  if (region === undefined || regionIds.length === 0 || !regionsComplete) return [];
+  if (regionIds.includes(region.name)) return [];
+  return [{ path: region.path, message: `is not in "regions", which has ${regionIds.join(', ')}` }];
 }
 
 /** A built-in provider and the kind of providers like it have the same name. */
@@ -100,7 +112,8 @@ function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem
 function checkSettings({ path, given }: ProviderOutline, kind: string, catalog: ProviderCatalog): Problem[] {
   const misplaced = given.flatMap((key) => {
     const kinds = catalog.settings[key];
-    if (!kinds || kinds.includes(kind)) return [];
+    // Every provider may say where it computes.
+    if (!kinds || kinds.includes(kind) || key === 'region') return [];
     return [{ path: [...path, key], message: `only goes with kind ${kinds.join(' or ')}`, onKey: true }];
   });
   const missing = (catalog.required[kind] ?? [])

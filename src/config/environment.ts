@@ -88,6 +88,7 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
   },
   { name: 'SERVER_TLS_CERT', path: ['server', 'tls', 'cert'], read: asIs },
   { name: 'SERVER_TLS_KEY', path: ['server', 'tls', 'key'], read: asIs },
+  { name: 'WEIR_REGION', path: ['region'], read: asIs },
   { name: 'DATABASE_URL', path: ['storage', 'database_url'], read: asIs },
   { name: 'REDIS_URL', path: ['storage', 'redis_url'], read: asIs },
   {

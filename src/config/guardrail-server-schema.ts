@@ -72,7 +72,11 @@ export const guardrailServer = () =>
       .boolean()
       .optional()
       .describe('Kind `azure-content-safety`: asks Prompt Shields about requests, too.'),
-    region: text(100).optional().describe('Kinds `bedrock-guardrail` and `model-armor`: the region.'),
+    region: text(100)
+      .optional()
+      .describe(
+        'The region of the server, for the residency of tenants; with kinds `bedrock-guardrail` and `model-armor`, also the region to call.',
+      ),
     guardrail: text(2_048).optional().describe('Kind `bedrock-guardrail`: the id or ARN of the guardrail.'),
     version: text(20).optional().describe('Kind `bedrock-guardrail`: its version; by default `DRAFT`.'),
     access_key_id: secret()
@@ -114,7 +118,7 @@ export function checkServer({ kind, server }: ServerShape, context: z.Refinement
   const keys: readonly string[] = SERVER_KINDS[kind];
   const given = Object.entries(server ?? {}).flatMap(([key, value]) => (isGiven(value) ? [key] : []));
   for (const key of given) {
-    if (key === 'cache' || keys.includes(key) || keys.includes(`${key}!`)) continue;
+    if (key === 'cache' || key === 'region' || keys.includes(key) || keys.includes(`${key}!`)) continue;
     issue(['server', key], `does not go with kind ${kind}`);
   }
   for (const key of keys) {

@@ -40,9 +40,16 @@ describe('finding the file', () => {
         docs: true,
         console: true,
       },
+      region: null,
+      regions: [],
+      region_routing: {
+        ...{ interval: 5_000, timeout: 2_000, failures: 3, successes: 6 },
+        ...{ failover_share: 0.1, connect_timeout: 3_000, max_forwarded: 1_000 },
+      },
       storage: {
         data_dir: null,
         database_url: 'sqlite:./data',
+        region: null,
         replica_url: null,
         database_ca: null,
         servers: [],

@@ -85,6 +85,11 @@ export interface Outline {
   /** The models that the semantic cache asks. */
   readonly semanticModels: readonly NameAt[];
   readonly hasSemanticWithoutExact: boolean;
+  /** The region of the gateway. */
+  readonly region: NameAt | undefined;
+  readonly regionIds: readonly string[];
+  /** Every region's id could be read. */
+  readonly regionsComplete: boolean;
 }
 
 export function outlineOf(root: ConfigMap): Outline {
@@ -98,6 +103,8 @@ export function outlineOf(root: ConfigMap): Outline {
   const semantic = mapAt(cache, 'semantic');
   const hasSemantic = semantic !== undefined || cache?.semantic === true;
   const cors = mapAt(server, 'cors');
+  const regions = listAt(root, 'regions') ?? [];
+  const regionIds = regions.flatMap((item) => textAt(isConfigMap(item) ? item : undefined, 'id') ?? []);
   const engines = (listAt(mapAt(root, 'engines'), 'commands') ?? []).flatMap((item, index) => {
     const id = nameAt(isConfigMap(item) ? item : undefined, 'id', ['engines', 'commands', index]);
     return id === undefined ? [] : [id];
@@ -138,6 +145,9 @@ export function outlineOf(root: ConfigMap): Outline {
       nameAt(semantic, 'embedder', ['cache', 'semantic']) ?? [],
       nameAt(mapAt(semantic, 'judge'), 'model', ['cache', 'semantic', 'judge']) ?? [],
     ].flat(),
+    region: nameAt(root, 'region', []),
+    regionIds,
+    regionsComplete: regionIds.length === regions.length,
     hasSemanticWithoutExact: hasSemantic && (cache?.exact === false || cache?.exact === null),
   };
 }

@@ -12,6 +12,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'server.port', read: (config) => config.server.port },
   { name: 'server.metrics_port', read: (config) => config.server.metrics_port },
   { name: 'server.workers', read: (config) => config.server.workers },
+  { name: 'region', read: (config) => config.region },
   { name: 'server.tls', read: (config) => config.server.tls },
   { name: 'log.files', read: (config) => config.log.files },
   { name: 'storage.data_dir', read: (config) => config.storage.data_dir },

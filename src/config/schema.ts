@@ -36,6 +36,7 @@ import { moderation } from './moderation-schema.ts';
 import { plugin } from './plugin-schema.ts';
 import { prices } from './price-schema.ts';
 import { promptCaching } from './prompt-caching-schema.ts';
+import { regionName, regionRouting, regions } from './region-schema.ts';
 import { routing } from './routing-schema.ts';
 import { secrets } from './secrets-schema.ts';
 import { serverLimits } from './server-limit-schema.ts';
@@ -59,6 +60,13 @@ const port = () => integer(0, 65_535);
 export function createConfigSchema(catalog: ConfigCatalog) {
   return z.strictObject({
     server: server().describe('The HTTP servers.'),
+    region: nullable(regionName()).describe(
+      'The region of this gateway, one of `regions`. Its Redis, data folder, engines and the built-in simulator are in it. null without regions.',
+    ),
+    regions: regions().describe(
+      'All regions of the installation, the same list in each of them. `docs/multi-region.md` shows their use.',
+    ),
+    region_routing: regionRouting().describe('Health checks of other regions, forwarding and failover.'),
     storage: storage().describe('Databases, Redis and local files.'),
     log: log().describe('The log, written to standard output and, if asked, to files.'),
     metrics: metrics().describe('The Prometheus metrics.'),
@@ -222,7 +230,7 @@ const providerSettings = (catalog: ProviderCatalog) => {
       only('api_version', 'The version of the API, such as `v1` or a date.'),
     ),
     region: nullable(text(100)).describe(
-      only('region', 'The region or location to call, such as `us-east-1`.'),
+      `The region in which it computes, such as \`us-east-1\`, for \`x-weir-region\` and the residency of tenants. With kind ${orList(catalog.settings.region ?? [])}, also the region or location to call.`,
     ),
     project: nullable(text(200)).describe(only('project', 'The cloud project that requests are billed to.')),
     service_account: nullable(secretText()).describe(

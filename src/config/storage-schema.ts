@@ -11,6 +11,7 @@ import {
   section,
   text,
 } from './fields.ts';
+import { regionName } from './region-schema.ts';
 import { isSecretReference } from './secret-reference.ts';
 
 export const DEFAULT_DATA_DIR = './data';
@@ -28,6 +29,7 @@ export const storage = () =>
       .describe(
         'The database: `sqlite:` and a directory, which is created if it does not exist, or `postgres://user:password@host/database`. The default follows `WEIR_DATA_DIR`.',
       ),
+    region: nullable(regionName()).describe('Where the server of `database_url` is. By default unknown.'),
     replica_url: nullable(secretUrl(postgresUrlFault)).describe(
       'A read replica of the PostgreSQL server, for usage and audit queries.',
     ),
@@ -47,6 +49,9 @@ export const storage = () =>
           'The server, in the form of `storage.database_url`.',
         ),
         replica_url: nullable(secretUrl(postgresUrlFault)).describe('Its read replica.'),
+        region: nullable(regionName()).describe(
+          'Where the server is. Tenants with a residency are placed on servers of their regions only.',
+        ),
       }),
     ).describe('More database servers on which tenants can be placed, for example in other regions.'),
     connect_timeout: duration(0)

@@ -36,6 +36,8 @@ const RULES = {
   cache_miss: { status: 412, type: 'invalid_request_error', retryable: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false },
+  /** The tenant's requests are served in another region. */
+  wrong_region: { status: 421, type: 'invalid_request_error', retryable: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retryable: false },
   /** A quota or a budget is exhausted. */
   quota_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
@@ -74,6 +76,8 @@ const RULES = {
   /** The memory for request bodies is used up. */
   gateway_overloaded: { status: 503, type: 'server_error', retryable: false },
   shutting_down: { status: 503, type: 'server_error', retryable: false },
+  /** No region that may serve the tenant is available. */
+  region_unavailable: { status: 503, type: 'server_error', retryable: false },
 } as const satisfies Record<string, ErrorRule>;
 
 /** Machine-readable code of an error, as clients see it. */

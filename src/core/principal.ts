@@ -1,4 +1,5 @@
 import type { SubjectLimits } from './limit.ts';
+import type { TenantResidency } from './region.ts';
 import type { TenantCachePolicy } from './tenant-cache-policy.ts';
 
 /** Restrictions of an API key. An absent list allows everything. */
@@ -37,6 +38,8 @@ export interface Principal {
   readonly auditsRequests?: boolean;
   /** Prompts and responses of the tenant are logged. */
   readonly logsRequests?: boolean;
+  /** Where the tenant's data may be; undefined for everywhere. */
+  readonly residency?: TenantResidency | undefined;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
   /** What the tenant permits of the cache; everything when absent. */

@@ -3,9 +3,12 @@
  * work on the chunk (docs/decisions/0002).
  */
 
+/** Methods of requests to upstreams. */
+export type UpstreamMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
 /** One HTTP request to an upstream. Header names are lower-case. */
 export interface UpstreamRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: UpstreamMethod;
   /** Absolute `http:` or `https:` URL. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -46,7 +46,7 @@ export function noUsableTarget(
   if (constrained) {
     return new GatewayError(
       'invalid_request',
-      `No target of model "${model}" meets the constraints of the request: ${list.join(', ')}. Change the header x-weir-region or x-weir-max-cost.`,
+      `No target of model "${model}" meets the constraints of the request: ${list.join(', ')}. Change the header x-weir-region or x-weir-max-cost, or the residency of the tenant.`,
     );
   }
   const wait = plan.availableAt(now) - now;

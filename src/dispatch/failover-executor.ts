@@ -55,9 +55,13 @@ export class FailoverExecutor {
     const { routing, identity, controls } = scope.request;
     const { route } = routing;
     if (!route) throw new GatewayError('internal_error', 'The model was not resolved before dispatch.');
-    const { tenant, weight } = identity.principal;
+    const { tenant, weight, residency } = identity.principal;
     const { modelScope, preference } = routing;
-    const facts = new RequestFacts(call, tenant, controls.constraints, weight, modelScope, preference);
+    // Here, because every call of a request passes it: those of guardrails, caches, mirrors and hedges, too.
+    const constraints = residency
+      ? { ...controls.constraints, residency: residency.allowed }
+      : controls.constraints;
+    const facts = new RequestFacts(call, tenant, constraints, weight, modelScope, preference);
     let now = clock.now();
     let plan = routing.plan;
     if (!plan) {

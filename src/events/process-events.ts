@@ -217,6 +217,14 @@ export const PROCESS_CONTRACTS = {
     provider: text,
     upstream_model: text,
   }),
+  'region.lost': event(
+    'The health checks of another region fail. Its tenants fail over where they allow it.',
+    {
+      region: text,
+      reason: text,
+    },
+  ),
+  'region.restored': event('The health checks of another region succeed again.', { region: text }),
   'canary.rolled_back': event('A canary gets no more requests, because it did worse than the stable side.', {
     model: text,
     canary: text,

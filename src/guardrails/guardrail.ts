@@ -85,6 +85,8 @@ export type AskModel = (
 export interface CheckContext {
   readonly requestId: string;
   readonly tenant: string;
+  /** Regions in which the texts may be processed; undefined for everywhere. */
+  readonly regions?: readonly string[] | undefined;
   /** The configured model. */
   readonly model: string;
   /** The tokens and values of the conversation. */

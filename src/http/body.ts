@@ -58,6 +58,22 @@ function unreadable(error: unknown): unknown {
 }
 
 /**
+ * Reads a body of any type as it was sent.
+ * @param limit in bytes
+ * @throws GatewayError `request_too_large`, `request_timeout` or `gateway_overloaded`
+ */
+export async function readRawBody(
+  request: Pick<HttpRequest, 'readBody'>,
+  limit: number,
+): Promise<Uint8Array> {
+  try {
+    return await request.readBody(limit);
+  } catch (error) {
+    throw unreadable(error);
+  }
+}
+
+/**
  * Checks the headers of a body before it is read.
  * @returns the codings that were applied to it
  * @throws GatewayError `unsupported_media_type`

@@ -6,9 +6,14 @@ export type ProxyCheck = (address: string) => boolean;
 
 /**
  * The client's address: the peer's or, if that is a trusted proxy, the last address in `x-forwarded-for` that is not a
- * trusted proxy. The addresses before it were written by the client and prove nothing.
+ * trusted proxy. The addresses before it were written by the client and prove nothing. Of a request that another region
+ * forwarded, the address that its gateway signed.
  */
-export function clientAddress({ request }: HttpContext, isProxy: ProxyCheck | undefined): string {
+export function clientAddress(
+  { request, forwarded: region }: HttpContext,
+  isProxy: ProxyCheck | undefined,
+): string {
+  if (region) return region.client;
   const peer = request.remoteAddress;
   if (!isProxy?.(peer)) return peer;
   const forwarded = request.headers.get('x-forwarded-for')?.split(',') ?? [];

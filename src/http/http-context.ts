@@ -20,6 +20,8 @@ export class HttpContext {
   addressRate: RateLimitStatus | undefined;
   /** The trace that the metrics of this request refer to; undefined where it is not exported. */
   traceId: string | undefined;
+  /** The gateway of another region that forwarded the request, and the client's address there. */
+  forwarded: { readonly from: string; readonly client: string } | undefined;
   #deferred = false;
   #finished = false;
 

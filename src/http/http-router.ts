@@ -37,6 +37,8 @@ export interface HttpRouterOptions {
     seconds: number,
     traceId: string | undefined,
   ) => void;
+  /** The region of this gateway, for the header `x-weir-region` of responses; null for none. */
+  readonly region?: () => string | null;
   /** Converts what a handler threw to the error that the client gets: a failing store is not a defect. */
   readonly asClientError: (error: unknown) => unknown;
   /** Receives errors that are defects of Weir. */
@@ -45,6 +47,9 @@ export interface HttpRouterOptions {
 
 /** @see https://www.rfc-editor.org/rfc/rfc6797 */
 const HSTS = 'max-age=31536000';
+
+/** Names the region that served a request. */
+export const REGION_HEADER = 'x-weir-region';
 
 /** Methods with a metric label of their own; others share the label `OTHER`. */
 const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT', 'PATCH']);
@@ -179,6 +184,8 @@ export class HttpRouter {
       headers.set('x-ratelimit-reset-epoch', String(epoch));
     }
     if (this.options.isBehindTls(httpContext)) headers.set('strict-transport-security', HSTS);
+    const region = this.options.region?.() ?? null;
+    if (region !== null && headers.get(REGION_HEADER) === undefined) headers.set(REGION_HEADER, region);
     if (httpContext.requestIdHeader) headers.set(httpContext.requestIdHeader, httpContext.requestId);
     if (rules.origins.length > 0) addCorsHeaders(rules, httpContext.request, headers);
     if (!httpContext.deferred) httpContext.finish(response.status);

@@ -1,9 +1,24 @@
 import { clientKey } from '../core/client-identity.ts';
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
+import type { TenantResidency } from '../core/region.ts';
 import type { AddressLimiter } from '../limits/per-address.ts';
 import { clientAddress, type ProxyCheck } from './client-address.ts';
 import type { HttpContext } from './http-context.ts';
 import { type RouteHandler, type RoutePolicy, SMALL_BODY } from './route-policy.ts';
+
+/** Decides about requests of tenants that other regions serve. */
+export interface RegionGate {
+  /**
+   * Reads which region has forwarded a request.
+   * @throws GatewayError `permission_denied` for a request that claims it without proof
+   */
+  arrive(httpContext: HttpContext): void;
+  /**
+   * @returns undefined where this gateway serves the tenant; else what forwards the request
+   * @throws GatewayError `wrong_region` or `region_unavailable`
+   */
+  elsewhere(httpContext: HttpContext, residency: TenantResidency): (() => Promise<HttpResponse>) | undefined;
+}
 
 export interface HttpStageOptions {
   readonly addressLimiter: AddressLimiter;
@@ -13,10 +28,12 @@ export interface HttpStageOptions {
   readonly isProxy: () => ProxyCheck | undefined;
   /** @throws GatewayError `shutting_down` while the gateway drains */
   readonly assertAccepting: () => void;
+  /** Undefined where the installation has no regions. */
+  readonly regionGate?: () => RegionGate | undefined;
 }
 
 /**
- * What happens to every request before its handler, in this order: address rate, authentication, draining, address
+ * What happens to every request before its handler, in this order: address rate, authentication, draining, region, address
  * concurrency. The handler reads the body, at most as much as the route's policy allows.
  */
 export class HttpStage {
@@ -32,6 +49,7 @@ export class HttpStage {
     selectDialect?.(httpContext);
     httpContext.bodyLimit = typeof body === 'number' ? body : body();
     httpContext.request.limitBody(Math.max(httpContext.bodyLimit, SMALL_BODY));
+    this.options.regionGate?.()?.arrive(httpContext);
     if (!policy.ignoresAddressLimits) this.countAddress(httpContext);
     const caller = access.admit(httpContext);
     return caller instanceof Promise
@@ -59,9 +77,22 @@ export class HttpStage {
     caller: Caller,
   ): HttpResponse | Promise<HttpResponse> {
     if (!policy.servedWhileDraining) this.options.assertAccepting();
+    const forward = this.#elsewhere(httpContext, policy, caller);
     const { client, request } = httpContext;
+    if (forward) return client === undefined ? forward() : this.#withSlot(client, request, forward);
     if (client === undefined || policy.takesAddressSlot) return handler(httpContext, caller);
     return this.#withSlot(client, request, () => handler(httpContext, caller));
+  }
+
+  #elsewhere<Caller>(
+    httpContext: HttpContext,
+    { access, servedInEveryRegion }: RoutePolicy<Caller>,
+    caller: Caller,
+  ): (() => Promise<HttpResponse>) | undefined {
+    const gate = this.options.regionGate?.();
+    if (!gate || servedInEveryRegion) return undefined;
+    const residency = access.residencyOf?.(httpContext, caller);
+    return residency && gate.elsewhere(httpContext, residency);
   }
 
   async #withSlot(

@@ -1,4 +1,5 @@
 import type { HttpResponse } from '../core/http.ts';
+import type { TenantResidency } from '../core/region.ts';
 import type { HttpContext } from './http-context.ts';
 
 /** Decides which callers a route admits, and identifies them. */
@@ -10,6 +11,11 @@ export interface RouteAccess<Caller> {
    * @throws GatewayError `missing_api_key`, `invalid_api_key`, `permission_denied`, `not_found` or `rate_limit_exceeded`
    */
   readonly admit: (httpContext: HttpContext) => Caller | Promise<Caller>;
+  /**
+   * The residency of the tenant that an admitted request is for.
+   * @returns undefined where every region may serve it; absent for routes that concern no tenant
+   */
+  residencyOf?(httpContext: HttpContext, caller: Caller): TenantResidency | undefined;
 }
 
 /** What the HTTP stage does before the handler of a route runs. Every route declares one at its registration. */
@@ -19,6 +25,8 @@ export interface RoutePolicy<Caller = unknown> {
   readonly body: number | (() => number);
   /** Serves requests that the address limits would reject, as health checks need. False when absent. */
   readonly ignoresAddressLimits?: boolean;
+  /** Serves requests of tenants whose home region is another one: they concern the control database only. False when absent. */
+  readonly servedInEveryRegion?: boolean;
   /** Serves requests while the gateway drains. False when absent. */
   readonly servedWhileDraining?: boolean;
   /** The handler takes the concurrency slot of the client address, within its request context. False when absent. */

@@ -17,6 +17,11 @@ export interface UsageReconcilerOptions {
   readonly subjectsOf: (tenant: string) => readonly SubjectLimits[];
   /** The limits of models, over all tenants. */
   readonly modelSubjects: () => readonly SubjectLimits[];
+  /**
+   * Whether this limit store counts all use of a tenant, or of models where it is undefined. Where other regions count a part,
+   * recorded usage says nothing of this part. True when absent.
+   */
+  readonly countsAll?: (tenant: string | undefined) => boolean;
   /** Receives the recorded use of a tenant's limits, also of those without any. */
   readonly onUsed?: (tenant: string, used: readonly UsedPeriod[]) => Promise<void>;
 }
@@ -85,7 +90,8 @@ export class UsageReconciler {
     // Without storing the latest usage first: its counters count it, and may only be too low by what they missed before.
     await this.#reconcileOrRetry(tenant, () => this.#raise(tenant, this.options.subjectsOf(tenant)));
     await this.#models?.add(records, tenant, clock.wallTime());
-    if (this.#round.length === 0) await limiter.raise(this.#models?.used() ?? []);
+    if (this.#round.length === 0 && this.#countsAll(undefined))
+      await limiter.raise(this.#models?.used() ?? []);
   }
 
   async #reconcileOrRetry(tenant: string, reconcile: () => Promise<void>): Promise<void> {
@@ -119,6 +125,10 @@ export class UsageReconciler {
     await this.#raise(tenant, subjects);
   }
 
+  #countsAll(tenant: string | undefined): boolean {
+    return this.options.countsAll?.(tenant) ?? true;
+  }
+
   #countersOf(subjects: readonly SubjectLimits[]) {
     return this.options.limiter.periodCounters(
       subjects.filter(({ scope }) => DIMENSIONS[scope] !== undefined),
@@ -147,7 +157,7 @@ export class UsageReconciler {
       all.push(used);
       if (sum) raised.push(used);
     }
-    await limiter.raise(raised);
+    if (this.#countsAll(tenant)) await limiter.raise(raised);
     if (all.length > 0) await onUsed?.(tenant, all);
   }
 

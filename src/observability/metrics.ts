@@ -12,6 +12,7 @@ import { limitFamilies } from './families/limit-families.ts';
 import { type LossKind, lossesOf, lossFamilies } from './families/loss-families.ts';
 import { pluginFamilies } from './families/plugin-families.ts';
 import { processFamilies } from './families/process-families.ts';
+import { regionFamilies } from './families/region-families.ts';
 import { storageFamilies } from './families/storage-families.ts';
 import {
   type CounterFamily,
@@ -49,6 +50,7 @@ export class Metrics {
   readonly experiments: ReturnType<typeof experimentFamilies>;
   readonly gpus: ReturnType<typeof gpuFamilies>;
   readonly http: ReturnType<typeof httpFamilies>;
+  readonly regions: ReturnType<typeof regionFamilies>;
   readonly storage: ReturnType<typeof storageFamilies>;
   readonly jobs: ReturnType<typeof jobFamilies>;
   readonly losses: ReturnType<typeof lossFamilies>;
@@ -92,6 +94,7 @@ export class Metrics {
       'counter',
       () => traffic?.().sentBytes,
     );
+    this.regions = regionFamilies(families);
     this.storage = storageFamilies(families);
     this.jobs = jobFamilies(families);
     this.losses = lossFamilies(families);

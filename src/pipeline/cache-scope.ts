@@ -34,6 +34,8 @@ export class CacheScopes {
     const facts = this.#factsOf(route);
     let text = facts.text;
     if (constraints || strict || models) text += JSON.stringify([constraints, strict, models?.toSorted()]);
+    // Regions decide which targets may respond.
+    if (principal.residency) text += JSON.stringify(principal.residency.allowed);
     for (const name of facts.headers) {
       const value = headers.get(name);
       if (value !== null) text += JSON.stringify([name, value]);

@@ -1,14 +1,20 @@
 import { GatewayError } from '../core/errors.ts';
-import { SlotList } from '../core/slot-list.ts';
+import { SlotList, type Slotted } from '../core/slot-list.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** The states of the process, in their order. */
 export type LifecycleState = 'starting' | 'ready' | 'draining' | 'stopped';
 
+/** A request that this process relays to another one. */
+export interface RelayedRequest extends Slotted {
+  abort(error: GatewayError): void;
+}
+
 /** Which requests are being handled, and whether new ones may come. */
 export class Lifecycle {
   #state: LifecycleState = 'starting';
   readonly #active = new SlotList<RequestContext>();
+  readonly #relayed = new SlotList<RelayedRequest>();
   #onIdle: (() => void) | undefined;
 
   get state(): LifecycleState {
@@ -17,6 +23,11 @@ export class Lifecycle {
 
   get active(): number {
     return this.#active.size;
+  }
+
+  /** How many requests are relayed to other regions. */
+  get relayed(): number {
+    return this.#relayed.size;
   }
 
   /** The requests that are being handled. */
@@ -42,21 +53,34 @@ export class Lifecycle {
 
   end(context: RequestContext): void {
     this.#active.remove(context);
-    if (this.#active.size === 0) this.#onIdle?.();
+    if (this.#isIdle) this.#onIdle?.();
+  }
+
+  beginRelayed(request: RelayedRequest): void {
+    this.#relayed.add(request);
+  }
+
+  endRelayed(request: RelayedRequest): void {
+    this.#relayed.remove(request);
+    if (this.#isIdle) this.#onIdle?.();
+  }
+
+  get #isIdle(): boolean {
+    return this.#active.size === 0 && this.#relayed.size === 0;
   }
 
   /** Takes no new requests from now on; resolves when those in flight have ended. */
   drain(): Promise<void> {
     this.#state = 'draining';
     return new Promise((resolve) => {
-      if (this.#active.size === 0) resolve();
+      if (this.#isIdle) resolve();
       else this.#onIdle = resolve;
     });
   }
 
   /** Ends every request in flight with an error that its client can read. */
   abortAll(): void {
-    for (const context of this.#active.snapshot()) {
+    for (const context of [...this.#active.snapshot(), ...this.#relayed.snapshot()]) {
       context.abort(
         new GatewayError('shutting_down', 'The gateway shut down before the answer was complete.'),
       );

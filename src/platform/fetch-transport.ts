@@ -5,13 +5,14 @@ import {
   type UpstreamCall,
   type UpstreamHandler,
   type UpstreamHeaders,
+  type UpstreamMethod,
   type UpstreamRequest,
 } from '../core/transport.ts';
 import { assertSendable } from './http1-headers.ts';
 
 /** The options that a fetch function gets; both the global `fetch` and an in-process handler accept them. */
 export interface FetchInit {
-  readonly method: 'GET' | 'POST';
+  readonly method: UpstreamMethod;
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly redirect: 'manual';

@@ -84,7 +84,7 @@ export class RequestEncoder {
   encode(request: UpstreamRequest, target: RequestTarget): readonly (string | Uint8Array)[] {
     const { body } = request;
     const head = this.#head(request, target);
-    if (body === undefined) return [head, request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n'];
+    if (body === undefined) return [head, request.method !== 'GET' ? 'content-length: 0\r\n\r\n' : '\r\n'];
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
     return [head, `content-length: ${length}\r\n\r\n`, body];
   }

@@ -17,6 +17,8 @@ export const SESSION_HEADER = 'x-weir-session';
 export interface RoutingConstraints {
   /** Allowed regions; `eu` includes `eu-west-1`. */
   readonly regions?: readonly string[] | undefined;
+  /** Regions that the residency of the tenant allows, in the same form. */
+  readonly residency?: readonly string[] | undefined;
   /** Highest expected cost of the request, in US dollars. */
   readonly maxCost?: number | undefined;
   /** The key may not use the simulator. */

@@ -1,4 +1,5 @@
 import type { ModelScope, ModelUse } from '../core/model-scope.ts';
+import { isInRegions } from '../core/region.ts';
 import type { Usage } from '../core/usage.ts';
 import { NO_EVENTS } from '../events/event-bus.ts';
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
@@ -371,13 +372,13 @@ export class Router implements PlanRouter {
   }
 
   #violatedConstraint(target: Target, route: ModelRoute, facts: RequestFacts): string | undefined {
-    const { regions, maxCost, excludesSimulator } = facts.constraints ?? {};
+    const { regions, residency, maxCost, excludesSimulator } = facts.constraints ?? {};
     if (excludesSimulator && target.provider.profile.isSimulated) return 'for admin keys only';
-    if (regions) {
+    if (regions || residency) {
       const { region = target.provider.region } = target;
       if (region === undefined) return 'region not known';
-      if (!regions.some((one) => region === one || region.startsWith(`${one}-`)))
-        return `in region ${region}`;
+      if (residency && !isInRegions(region, residency)) return `in region ${region}, outside the tenant's`;
+      if (regions && !isInRegions(region, regions)) return `in region ${region}`;
     }
     if (maxCost !== undefined) {
       const usage = { inputTokens: facts.inputTokens, outputTokens: facts.outputTokens, raw: {} };

@@ -1,8 +1,10 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
+import { type LimitPortion, portionOf } from '../core/limit-portion.ts';
 import { NestedMap } from '../core/nested-map.ts';
 import { DEFAULT_TENANT, type GuardrailDocuments, type Principal } from '../core/principal.ts';
 import { RecentMap } from '../core/recent-map.ts';
+import type { TenantResidency } from '../core/region.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
@@ -20,6 +22,7 @@ import {
 } from './documents.ts';
 import type { KeyRestrictions } from './key-restrictions.ts';
 import { type SecretDigester, sameDigest } from './key-secrets.ts';
+import { residencyOf } from './residency-document.ts';
 
 /** A tenant, as every gateway holds it in memory. */
 export interface KnownTenant {
@@ -32,6 +35,8 @@ export interface KnownTenant {
   /** Which migrations its database had when the row was read; see `ControlTables`. */
   readonly schema: string;
   readonly document: TenantDocument;
+  /** Undefined where every region may serve it. */
+  readonly residency: TenantResidency | undefined;
 }
 
 interface KnownKey {
@@ -67,6 +72,8 @@ export interface AccessListOptions {
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly tiers: () => Tiers;
+  /** The part of a tenant's limits that this gateway enforces; all of them when absent or undefined. */
+  readonly portionOf?: ((residency: TenantResidency | undefined) => LimitPortion | undefined) | undefined;
   /** An admin key from the environment, valid in addition to the stored ones. */
   readonly adminKey?: string | undefined;
   readonly events: EventSink;
@@ -145,7 +152,7 @@ export class AccessList {
     this.#listeners.push(listener);
   }
 
-  /** Call it when tiers have changed: principals are built again. */
+  /** Call it when tiers or parts of limits have changed: principals are built again. */
   clearLimits(): void {
     this.#generation += 1;
   }
@@ -313,8 +320,11 @@ export class AccessList {
       );
     }
     const timeZone = tenant?.document.time_zone ?? 'UTC';
+    const portion = this.options.portionOf?.(tenant?.residency);
     const subject = (scope: SubjectLimits['scope'], of: string, name: string, limits: readonly Limit[]) =>
-      limits.length > 0 ? { scope, id: `${id}/${of}`, name, limits, timeZone } : undefined;
+      limits.length > 0
+        ? { scope, id: `${id}/${of}`, name, limits: portionOf(limits, portion), timeZone }
+        : undefined;
     const ofMember =
       member &&
       this.#sharedBy(member, () => ({
@@ -325,7 +335,7 @@ export class AccessList {
       tenant &&
       this.#sharedBy(tenant, () => ({
         own: subject('tenant', '', tenant.name, this.limitsOfTenant(tenant)),
-        tags: tagLimitsOf(tenant),
+        tags: tagLimitsOf(tenant, portion),
       }));
     const ofKey = subject('key', document.id, document.name, limitsOf(document.limits));
     return {
@@ -342,6 +352,7 @@ export class AccessList {
       wantsMetadata: tenant?.document.response_metadata ?? false,
       auditsRequests: tenant?.document.audit_requests ?? false,
       logsRequests: tenant?.document.request_log !== undefined,
+      residency: tenant?.residency,
       cache: cachePolicyOf(tenant?.document.cache),
       guardrails: guardrailsOf(tenant?.document.guardrails, document.scopes.guardrails),
       tagLimits: ofTenant?.tags,
@@ -410,6 +421,7 @@ export class AccessList {
   }
 
   #addTenant(row: TenantRow): void {
+    const document = parseDocument(tenantDocument, row.document, `tenant ${row.id}`);
     this.#tenants.set(row.id, {
       id: row.id,
       name: row.name,
@@ -417,7 +429,8 @@ export class AccessList {
       tier: row.tier,
       placement: { server: row.server, database: row.database },
       schema: row.schema,
-      document: parseDocument(tenantDocument, row.document, `tenant ${row.id}`),
+      document,
+      residency: residencyOf(document.residency),
     });
   }
 
@@ -475,7 +488,10 @@ function outputLimitOf(key = Number.POSITIVE_INFINITY, tenant = Number.POSITIVE_
   return key <= tenant ? { max: key, of: 'the API key' } : { max: tenant, of: 'the tenant' };
 }
 
-function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, SubjectLimits> | undefined {
+function tagLimitsOf(
+  { id, document }: KnownTenant,
+  portion?: LimitPortion,
+): ReadonlyMap<string, SubjectLimits> | undefined {
   const entries = Object.entries(document.tag_limits);
   if (entries.length === 0) return undefined;
   return new Map(
@@ -485,7 +501,7 @@ function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, Subject
         scope: 'tag',
         id: `${id}/${tag}`,
         name: tag,
-        limits: limitsOf(limits),
+        limits: portionOf(limitsOf(limits), portion),
         timeZone: document.time_zone,
       },
     ]),

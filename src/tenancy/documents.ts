@@ -5,6 +5,7 @@ import { cachePolicyDocument } from './cache-policy-document.ts';
 import { storedGuardrails } from './guardrail-documents.ts';
 import { ROLES } from './permissions.ts';
 import { requestLogDocument } from './request-log-document.ts';
+import { residencyDocument } from './residency-document.ts';
 import { retentionDocument } from './retention.ts';
 
 /** JSON columns of tenants, keys and members. They are validated at each read, because an operator may have edited them. */
@@ -37,6 +38,8 @@ export const tenantDocument = z.strictObject({
   guardrails: storedGuardrails.optional(),
   /** Absent where prompts and responses are not logged. */
   request_log: requestLogDocument.optional(),
+  /** Absent where every region may serve it. */
+  residency: residencyDocument.optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;
 

@@ -102,14 +102,21 @@ function dialectOf(body: Readonly<Record<string, unknown>>): ClientDialect {
   return body.input === undefined ? openAiCompletionsDialect : responsesDialect();
 }
 
-/** Extracts the facts that routing uses from a request that is not sent. @throws GatewayError for invalid headers */
-export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryRunInput): RequestFacts {
+/**
+ * Extracts the facts that routing uses from a request that is not sent.
+ * @param residency regions that the tenant allows
+ * @throws GatewayError for invalid headers
+ */
+export function factsOf(
+  { request, headers = {}, tenant = DEFAULT_TENANT }: DryRunInput,
+  residency?: readonly string[],
+): RequestFacts {
   const all = new Headers(headers);
   const view = () => dialectOf(request).requestView(request);
   return new RequestFacts(
     { operation: 'chat', view, headers: all, text: JSON.stringify(request) },
     tenant,
-    routingConstraintsOf(all),
+    residency ? { ...routingConstraintsOf(all), residency } : routingConstraintsOf(all),
   );
 }
 
@@ -117,11 +124,13 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
 export function addDryRunRoute(router: HttpRouter, services: ApiServices): void {
   const policy = { access: services.callers.permitted('platform:read'), body: services.bodyLimit };
   router.route('POST', '/admin/v1/route', policy, async (httpContext) => {
-    const { snapshot, clock } = services;
+    const { snapshot, clock, access } = services;
     const { directory, router } = snapshot();
     const { json } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const input = validate(dryRunRequest, json);
-    const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
+    const residency = access.tenant(input.tenant ?? DEFAULT_TENANT)?.residency?.allowed;
+    const facts = factsOf(input, residency);
+    const result = dryRun(directory, router, input.request.model, facts, clock.now());
     return adminJson(httpContext, describeDryRun(result));
   });
 }

@@ -59,6 +59,8 @@ export interface AdminRoute<Body, Query> {
   readonly method: Method;
   /** With `:name` for parameters. The parameter `:tenant` sets the tenant of the call. */
   readonly path: string;
+  /** Needs no data of the tenant in the path but its row in the control database. */
+  readonly servedInEveryRegion?: boolean;
   /** Null when every signed-in caller may use it. */
   readonly permission: Permission | null;
   readonly summary: string;
@@ -97,6 +99,7 @@ export function adminRoute<Body, Query>(route: AdminRoute<Body, Query>): Registe
     method,
     path,
     permission: route.permission,
+    servedInEveryRegion: route.servedInEveryRegion ?? false,
     body: body instanceof z.ZodUndefined ? 'none' : route.largeBody ? 'large' : 'usual',
     document,
     run: async (services, httpContext, actor) => {
@@ -117,6 +120,7 @@ export interface RegisteredRoute {
   readonly method: Method;
   readonly path: string;
   readonly permission: Permission | null;
+  readonly servedInEveryRegion: boolean;
   readonly body: 'none' | 'usual' | 'large';
   readonly document: DocumentedRoute;
   run(services: AdminServices, httpContext: HttpContext, actor: Actor): Promise<HttpResponse>;
@@ -135,7 +139,11 @@ export function addAdminRoutes(
     large: services.bodyLimit,
   };
   for (const route of routes) {
-    const policy = { access: services.permitted(route.permission), body: bodies[route.body] };
+    const policy = {
+      access: services.permitted(route.permission),
+      body: bodies[route.body],
+      servedInEveryRegion: route.servedInEveryRegion,
+    };
     router.route(route.method, route.path, policy, (httpContext, actor) =>
       route.run(services, httpContext, actor),
     );

@@ -8,6 +8,7 @@ import type { Outbox } from '../../events/outbox.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { RequestLog } from '../../pipeline/request-log.ts';
+import type { RegionView } from '../../regions/region-view.ts';
 import type { TargetStates } from '../../routing/health/target-states.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
 import type { SqlRequestLogStore } from '../../storage/sql/request-log-store.ts';
@@ -24,6 +25,7 @@ import type { Keys } from '../../tenancy/keys.ts';
 import type { Members } from '../../tenancy/members.ts';
 import type { Prompts } from '../../tenancy/prompts.ts';
 import type { RequestLogKeys } from '../../tenancy/request-log-keys.ts';
+import type { ResidencyDocument } from '../../tenancy/residency-document.ts';
 import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
@@ -76,6 +78,7 @@ export interface AdminServices {
   readonly recent: Pick<RequestLog, 'find'>;
   readonly snapshot: () => Pick<ApiSnapshot, 'prices' | 'providers' | 'directory' | 'guardrails'>;
   readonly limiter: Limiter;
+  readonly regions: () => RegionView;
   readonly cache: CacheOperations;
   readonly config: ConfigOperations;
   /** Loaded with its first use. */
@@ -89,6 +92,17 @@ export interface AdminServices {
   readonly defaultTier: () => string | null;
   /** Ids of the database servers that a tenant can be placed on. */
   readonly servers: () => readonly string[];
+  /**
+   * Selects the database server of a new tenant: the given one, or the first one in its home region.
+   * @throws GatewayError `invalid_request` where it is outside the tenant's regions, or `wrong_region` for a home region whose
+   *   gateways have to create it
+   */
+  serverFor(server: string | undefined, residency: ResidencyDocument | undefined): string | undefined;
+  /**
+   * @param server with the tenant's data; empty for the default one
+   * @throws GatewayError `invalid_request` for regions that do not exist, or that the server is outside of
+   */
+  assertResidency(residency: ResidencyDocument, server: string): void;
   /** `server.body_limit`, in bytes. */
   readonly bodyLimit: () => number;
   readonly permitted: Callers['permitted'];

@@ -6,6 +6,7 @@ import { cachePolicyDocument } from '../../tenancy/cache-policy-document.ts';
 import { guardrailDocuments } from '../../tenancy/guardrail-documents.ts';
 import { personName, tag, tenantId, timeZone } from '../../tenancy/names.ts';
 import { requestLogDocument } from '../../tenancy/request-log-document.ts';
+import { residencyDocument } from '../../tenancy/residency-document.ts';
 import { retentionDocument } from '../../tenancy/retention.ts';
 import type { Tenant } from '../../tenancy/tenants.ts';
 import { cursorOf, idCursor, listOf, page, paging, time } from './paging.ts';
@@ -64,6 +65,11 @@ const requestLog = requestLogDocument
   .describe('Its prompts and responses are kept, redacted and sealed, for so long; null where they are not.')
   .meta({ example: { days: 30, max_mb: 1_000 } });
 
+const residency = residencyDocument
+  .nullable()
+  .describe('Where its data may be: see `docs/multi-region.md`. Null: every region serves it.')
+  .meta({ example: { region: 'eu-central-1', allowed: ['eu'], elsewhere: 'forward' } });
+
 export const tenantObject = z
   .object({
     id: z.string(),
@@ -86,6 +92,7 @@ export const tenantObject = z
       .array(z.looseObject({}))
       .describe('Guardrails of its requests, in addition to those of the gateway.'),
     request_log: requestLog,
+    residency,
     created_at: z.string(),
     updated_at: z.string(),
   })
@@ -112,6 +119,7 @@ const createBody = z
     cache: cachePolicy.optional(),
     guardrails: guardrails.optional(),
     request_log: requestLog.optional(),
+    residency: residency.optional(),
   })
   .meta({
     id: 'NewTenant',
@@ -134,6 +142,7 @@ const updateBody = z
     cache: cachePolicy.optional(),
     guardrails: guardrails.optional(),
     request_log: requestLog.optional(),
+    residency: residency.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
@@ -155,6 +164,7 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     cache: document.cache ?? null,
     guardrails: document.guardrails ?? [],
     request_log: document.request_log ?? null,
+    residency: document.residency ?? null,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
   };
@@ -211,12 +221,13 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         if (chosen !== null) assertOneOf(chosen, services.tiers(), 'tier');
         if (body.server !== undefined) assertOneOf(body.server, services.servers(), 'server');
         await services.assertGuardrails(body.guardrails);
+        const server = services.serverFor(body.server, body.residency ?? undefined);
         const tenant = await tenants.create(
           {
             id: body.id,
             name: body.name ?? body.id,
             tier: chosen,
-            ...(body.server === undefined ? {} : { server: body.server }),
+            ...(server === undefined ? {} : { server }),
             document: {
               time_zone: body.time_zone ?? 'UTC',
               weight: body.weight ?? 1,
@@ -228,6 +239,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               ...(body.cache && { cache: body.cache }),
               ...(body.guardrails?.length ? { guardrails: body.guardrails } : {}),
               ...(body.request_log && { request_log: body.request_log }),
+              ...(body.residency && { residency: body.residency }),
             },
           },
           by,
@@ -238,6 +250,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
     adminRoute({
       method: 'GET',
       path: '/admin/v1/tenants/:tenant',
+      servedInEveryRegion: true,
       permission: 'tenant:read',
       summary: 'Get a tenant',
       ...NO_INPUT,
@@ -250,10 +263,11 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
     adminRoute({
       method: 'PATCH',
       path: '/admin/v1/tenants/:tenant',
+      servedInEveryRegion: true,
       permission: 'tenant:write',
       summary: 'Change a tenant',
       description:
-        'Status, tier, weight, own limits, retention, `max_output_tokens`, `cache` and `audit_requests: false` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
+        'Status, tier, weight, own limits, retention, `max_output_tokens`, `cache`, `residency` and `audit_requests: false` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
       body: updateBody,
       largeBody: true,
       ...NO_QUERY,
@@ -261,13 +275,19 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       handle: async ({ scope, body, seen, by, actor }) => {
         const { name, status, tier: wantedTier, limits, tag_limits, time_zone } = body;
         const { weight: wantedWeight, retention: wantedRetention, max_output_tokens: wantedMost } = body;
-        const assigned = [status, wantedTier, limits, wantedWeight, wantedRetention, wantedMost, body.cache];
+        const { residency: wantedResidency } = body;
+        const assigned = [
+          ...[status, wantedTier, limits, wantedWeight, wantedRetention, wantedMost, body.cache],
+          wantedResidency,
+        ];
         if (assigned.some((value) => value !== undefined))
           assertAllowed(actor, 'tenants:assign', scope.tenant);
         if (tag_limits !== undefined) assertAllowed(actor, 'limits:write', scope.tenant);
         if (wantedTier !== undefined && wantedTier !== null)
           assertOneOf(wantedTier, services.tiers(), 'tier');
-        const { document } = await tenants.get(scope.tenant);
+        const { document, server } = await tenants.get(scope.tenant);
+        if (wantedResidency) services.assertResidency(wantedResidency, server);
+        const residencyNow = wantedResidency === undefined ? document.residency : wantedResidency;
         const kept = wantedRetention === undefined ? document.retention : wantedRetention;
         const cache = body.cache === undefined ? document.cache : body.cache;
         const added = body.guardrails ?? document.guardrails;
@@ -300,6 +320,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               ...(cache && { cache }),
               ...(added?.length ? { guardrails: added } : {}),
               ...(logs && { request_log: logs }),
+              ...(residencyNow && { residency: residencyNow }),
             },
           },
           seen,

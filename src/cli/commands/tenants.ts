@@ -9,7 +9,15 @@ export function addTenantCommands(program: Command, { stores }: CommandTools): v
     .option('--name <name>', 'the display name (default: the id)')
     .option('--tier <tier>', 'the tier of its limits, or "none" for no limits (default: limits.default_tier)')
     .option('--time-zone <zone>', 'the zone of its days and months, such as Europe/Zurich (default: UTC)')
-    .option('--server <id>', 'the database server of its data (storage.servers)', '')
+    .option(
+      '--server <id>',
+      'the database server of its data (storage.servers); by default one in its region',
+      '',
+    )
+    .option('--region <id>', 'its home region: only gateways there serve it')
+    .option('--allowed-regions <list>', 'where its data may be processed, such as eu,us-east-1')
+    .option('--failover-regions <list>', 'regions that serve it while its home region is unavailable')
+    .option('--wrong-region <reject|forward>', 'what gateways of other regions do with its requests')
     .option('--json', 'print as JSON')
     .action(async (id: string, flags: Omit<CreateTenantOptions, 'json'> & { readonly json?: boolean }) => {
       const { createTenantCommand } = await import('../tenants.ts');
@@ -24,6 +32,10 @@ export function addTenantCommands(program: Command, { stores }: CommandTools): v
       '--request-log <on|off>',
       'whether its prompts and responses are kept, redacted and sealed, for 30 days',
     )
+    .option('--region <id>', 'its home region, or "none": every region serves it')
+    .option('--allowed-regions <list>', 'where its data may be processed, such as eu,us-east-1')
+    .option('--failover-regions <list>', 'regions that serve it while its home region is unavailable')
+    .option('--wrong-region <reject|forward>', 'what gateways of other regions do with its requests')
     .option('--audit-requests <on|off>', 'whether each of its requests becomes an entry of its audit trail')
     .action(async (id: string, flags: UpdateTenantOptions) => {
       const { updateTenantCommand } = await import('../tenants.ts');

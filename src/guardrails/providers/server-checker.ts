@@ -6,6 +6,7 @@ import { CallBreaker } from '../../core/call-breaker.ts';
 import type { Clock } from '../../core/clock.ts';
 import { findJsonExcess } from '../../core/json-limits.ts';
 import { lazy } from '../../core/lazy.ts';
+import { isInRegions } from '../../core/region.ts';
 import type { Transport, UpstreamRequest } from '../../core/transport.ts';
 import { callBuffered } from '../../providers/buffered-call.ts';
 import {
@@ -67,6 +68,7 @@ export class ServerChecker implements RemoteChecker {
     context: CheckContext,
     signal: AbortSignal,
   ): Promise<BatchVerdict> {
+    if (context.regions) assertInRegions(this.options.settings.region, context.regions);
     const adapter = await this.#adapter();
     const read = texts.filter(({ text }) => text.trim() !== '');
     if (read.length === 0) return { counts: new Map() };
@@ -127,6 +129,16 @@ export class ServerChecker implements RemoteChecker {
     if (status !== 200) throw new GuardrailFailure('unavailable', `its server responded with HTTP ${status}`);
     return jsonOf(body);
   }
+}
+
+/** @throws GuardrailFailure for a server that must not get the texts: the guardrail's rule for failures decides */
+function assertInRegions(region: string | undefined, allowed: readonly string[]): void {
+  if (region !== undefined && isInRegions(region, allowed)) return;
+  const where = region === undefined ? 'has no "region"' : `is in region ${region}`;
+  throw new GuardrailFailure(
+    'unavailable',
+    `its server ${where}, and the tenant's data must stay in ${allowed.join(', ')}`,
+  );
 }
 
 function jsonOf(body: Uint8Array): unknown {

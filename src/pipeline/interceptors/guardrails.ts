@@ -94,6 +94,7 @@ class GuardrailInterceptor implements Interceptor {
     const context = {
       requestId: identity.id,
       tenant: identity.principal.tenant,
+      regions: identity.principal.residency?.allowed,
       model: routing.route?.id ?? '',
       pseudonyms: new Pseudonyms(),
       pause: () => nextTurn(),

@@ -23,6 +23,7 @@ export const ROUTES = [
   ['GET /admin/v1/live', 'signed in', 0],
   ['GET /admin/v1/overview', 'signed in', 0],
   ['GET /admin/v1/requests/:id', 'signed in', 0],
+  ['GET /admin/v1/regions', 'platform:read', 0],
   ['GET /admin/v1/engines', 'platform:read', 0],
   ['POST /admin/v1/engines', 'platform:write', 'small'],
   ['GET /admin/v1/canaries', 'platform:read', 0],

@@ -1,0 +1,162 @@
+import { ResidencyGate } from '../api/region-gate.ts';
+import { RegionRelay } from '../api/region-relay.ts';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Transport } from '../core/transport.ts';
+import type { EventSink } from '../events/event-bus.ts';
+import type { ProxyCheck } from '../http/client-address.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import { createUpstreamTransport } from '../platform/upstream-transport.ts';
+import { callBuffered } from '../providers/buffered-call.ts';
+import { ForwardSignature } from '../regions/forward-signature.ts';
+import { type RegionCheck, RegionHealth } from '../regions/region-health.ts';
+import type { RegionView } from '../regions/region-view.ts';
+import { type Region, type RegionSettings, Regions } from '../regions/regions.ts';
+import type { SecretDigester } from '../tenancy/key-secrets.ts';
+
+export interface RegionPartsOptions {
+  readonly config: () => Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly metrics: Metrics;
+}
+
+/** What the gate needs that is constructed after the stores. */
+export interface GateParts {
+  readonly digester: SecretDigester;
+  readonly lifecycle: Lifecycle;
+  readonly isProxy: () => ProxyCheck | undefined;
+}
+
+/** The path of a region's health check: it needs no key, and no limit of addresses holds for it. */
+const READY_PATH = '/health/ready';
+const MAX_HEALTH_BYTES = 64 * 1024;
+
+/** @returns the regions of a configuration */
+export function regionSettings({ region, regions, region_routing: routing }: Config): RegionSettings {
+  return { own: region, regions, failoverShare: routing.failover_share };
+}
+
+/** The regions of the active configuration, and what is known of their health, which outlives configurations. */
+export class RegionParts {
+  readonly #options: RegionPartsOptions;
+  readonly #health: RegionHealth;
+  #of: Config | undefined;
+  #regions: Regions | undefined;
+  #transport: Transport | undefined;
+  #checkedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RegionPartsOptions) {
+    this.#options = options;
+    const { events, clock } = options;
+    this.#health = new RegionHealth(
+      () => clock.wallTime(),
+      (region, isUp, fault) =>
+        isUp
+          ? events.emit('region.restored', { region })
+          : events.emit('region.lost', { region, reason: fault ?? '' }),
+    );
+  }
+
+  get current(): Regions {
+    const config = this.#options.config();
+    if (!this.#regions || this.#of !== config) {
+      this.#of = config;
+      this.#regions = new Regions(regionSettings(config), (region) => this.#health.isUp(region));
+    }
+    return this.#regions;
+  }
+
+  /** @returns the regions, with what this process knows of their health */
+  view(): RegionView {
+    const { region: own, regions } = this.#options.config();
+    return { own, regions: regions.map((region) => ({ ...region, status: this.#health.status(region.id) })) };
+  }
+
+  /** @returns what the HTTP stage asks about each request; it is undefined while the configuration has no region */
+  gate({ digester, lifecycle, isProxy }: GateParts): () => ResidencyGate | undefined {
+    const { clock, config, metrics } = this.#options;
+    const signature = new ForwardSignature(
+      digester.digest('requests forwarded between regions'),
+      () => clock.wallTime() / 1_000,
+    );
+    const relay = new RegionRelay({
+      ...{
+        clock,
+        lifecycle,
+        transport: { send: (...call) => this.#connection().send(...call), close: () => undefined },
+      },
+      maxForwarded: () => config().region_routing.max_forwarded,
+    });
+    const gate = new ResidencyGate({
+      ...{ clock, signature, relay, isProxy, regions: () => this.current },
+      maxRequestMs: () => config().limits.max_request,
+      onAction: (region, action) => metrics.regions.requests.labels(region, action).inc(),
+    });
+    return () => (config().region === null ? undefined : gate);
+  }
+
+  /** Checks the other regions, when that is due; to be called every second. */
+  async check(): Promise<void> {
+    const { config, clock } = this.#options;
+    const { region: own, regions, region_routing: settings } = config();
+    if (own === null) return;
+    const now = clock.now();
+    // The nearest tick counts: waiting for the next one would stretch every interval.
+    if (now - this.#checkedAt < settings.interval - CHECK_EVERY_MS / 2) return;
+    this.#checkedAt = now;
+    const others = regions.filter(({ id }) => id !== own);
+    this.#health.keep(others.map(({ id }) => id));
+    await Promise.all(
+      others.map(async (region) => {
+        this.#health.record(region.id, await this.#ask(region, settings.timeout), settings);
+      }),
+    );
+  }
+
+  /** Sets the gauges; to be called before each scrape. */
+  readGauges(): void {
+    const { config, metrics } = this.#options;
+    const { region: own, regions } = config();
+    for (const { id } of regions) {
+      if (id === own) continue;
+      const { isUp, latencyMs } = this.#health.status(id);
+      metrics.regions.up.labels(id).set(isUp ? 1 : 0);
+      if (latencyMs !== undefined) metrics.regions.latency.labels(id).set(latencyMs / 1_000);
+    }
+  }
+
+  close(): void {
+    this.#transport?.close();
+  }
+
+  async #ask({ address }: Region, timeoutMs: number): Promise<RegionCheck> {
+    const { clock } = this.#options;
+    const startedAt = clock.now();
+    const request = { method: 'GET', url: `${address}${READY_PATH}`, headers: {} } as const;
+    try {
+      const limits = { timeoutMs, maxBytes: MAX_HEALTH_BYTES };
+      const fault = (what: string) => new Error(`its gateways ${what}`);
+      const { status } = await callBuffered(this.#connection(), request, limits, fault);
+      if (status !== 200) return { fault: `its gateways respond with HTTP ${status}` };
+      return { latencyMs: clock.now() - startedAt };
+    } catch (error) {
+      return { fault: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** Made with the first use: most installations have one region. */
+  #connection(): Transport {
+    const { env, clock, config } = this.#options;
+    this.#transport ??= createUpstreamTransport({
+      ...{ env, clock },
+      http1: { connectTimeoutMs: config().region_routing.connect_timeout },
+    });
+    return this.#transport;
+  }
+}
+
+/** How often `RegionParts.check` is called. */
+export const CHECK_EVERY_MS = 1_000;
