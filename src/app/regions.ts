@@ -1,7 +1,7 @@
-import { ResidencyGate } from '../api/region-gate.ts';
-import { RegionRelay } from '../api/region-relay.ts';
+import { type RegionGateOptions, ResidencyGate } from '../api/region-gate.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { lazy } from '../core/lazy.ts';
 import type { Transport } from '../core/transport.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
@@ -82,14 +82,16 @@ export class RegionParts {
       digester.digest('requests forwarded between regions'),
       () => clock.wallTime() / 1_000,
     );
-    const relay = new RegionRelay({
-      ...{
-        clock,
-        lifecycle,
-        transport: { send: (...call) => this.#connection().send(...call), close: () => undefined },
-      },
-      maxForwarded: () => config().region_routing.max_forwarded,
+    // Loaded with the first request that is forwarded.
+    const loadRelay = lazy(async () => {
+      const { RegionRelay } = await import('../api/region-relay.ts');
+      const transport = this.#connection();
+      const maxForwarded = () => config().region_routing.max_forwarded;
+      return new RegionRelay({ clock, lifecycle, transport, maxForwarded });
     });
+    const relay: RegionGateOptions['relay'] = {
+      send: async (...call) => (await loadRelay()).send(...call),
+    };
     const gate = new ResidencyGate({
       ...{ clock, signature, relay, isProxy, regions: () => this.current },
       maxRequestMs: () => config().limits.max_request,
