@@ -38,7 +38,18 @@ export function createAdminServices(
   stores: Stores,
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
-  { config, cache, operations, requestLog, metrics, regions, anchorOf, billing, alerts, durableEvents }: AdminParts,
+  {
+    config,
+    cache,
+    operations,
+    requestLog,
+    metrics,
+    regions,
+    anchorOf,
+    billing,
+    alerts,
+    durableEvents,
+  }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
     stores;
