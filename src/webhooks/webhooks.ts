@@ -84,6 +84,24 @@ export class Webhooks {
     return rows.map(webhookOf);
   }
 
+  /** @returns endpoints of all tenants and of the platform that Weir disabled, and those that fail, at most `limit` */
+  async faulty(limit: number): Promise<WebhookEndpoint[]> {
+    const rows = await this.options.control
+      .selectFrom('webhooks')
+      .selectAll()
+      .where(({ eb, or, and }) =>
+        or([
+          eb('disabled_reason', 'is not', null),
+          and([eb('failing_since', 'is not', null), eb('status', '=', 'enabled')]),
+        ]),
+      )
+      .orderBy('status')
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(webhookOf);
+  }
+
   /** @throws GatewayError `not_found` */
   async get(tenant: string | null, id: string): Promise<WebhookEndpoint> {
     return webhookOf(await this.#row(this.options.control, tenant, id));

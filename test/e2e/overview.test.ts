@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { createServer } from 'node:http';
 import { gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
 import { asObject } from './helpers/json.ts';
 import { Organisation } from './helpers/organisation.ts';
@@ -18,6 +19,7 @@ const problems = async (name?: string) => {
 
 beforeAll(async () => {
   gateway = await gatewayInProcess({
+    env: { WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },
     config: {
       models: [{ id: 'plain', targets: [{ provider: 'simulator', model: 'simulator' }] }],
     },
@@ -59,4 +61,24 @@ test('has targets that get no requests, for the platform only', async () => {
   const [first] = (await problems()).filter(({ kind }) => kind === 'target_unavailable');
   expect(first).toMatchObject({ severity: 'warning', subject: 'simulator/simulator', tenant: null });
   expect((await problems('money')).map(({ kind }) => kind)).toEqual(['limit']);
+});
+
+test('has webhooks that were disabled, for those who see the events of the tenant', async () => {
+  const receiver = createServer((_, response) => response.writeHead(410).end());
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  const address = receiver.address();
+  if (address === null || typeof address === 'string') throw new Error('the receiver has no port');
+  const url = `http://127.0.0.1:${address.port}/`;
+  const base = '/admin/v1/tenants/acme/webhooks';
+  const { id } = await organisation.done('POST', base, { url, events: ['budget.*'] });
+  await organisation.done('POST', `${base}/${id}/test`);
+  receiver.close();
+  const of = async (name?: string) => (await problems(name)).filter(({ kind }) => kind === 'webhook');
+  expect(await of()).toMatchObject([
+    {
+      ...{ severity: 'failing', subject: url, tenant: 'acme', details: { webhook: id } },
+      message: expect.stringContaining(`The webhook ${url} is disabled`),
+    },
+  ]);
+  expect(await of('money')).toEqual([]);
 });

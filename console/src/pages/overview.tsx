@@ -230,7 +230,7 @@ function Latency({
   );
   return (
     <Chart
-      title="Latency (ms, estimated)"
+      title="Latency (estimated)"
       times={result.times}
       series={series}
       format={duration}

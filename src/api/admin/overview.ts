@@ -22,18 +22,31 @@ const NANO = 1e9;
 /** The most that is shown of one kind. */
 const MAX_SHOWN = 50;
 
-const KINDS = ['target_unavailable', 'target_slow', 'engine', 'storage', 'losses', 'limit'] as const;
+/** Webhooks that one call reads. */
+const MAX_WEBHOOKS = 200;
+/** Retries repair shorter failures. */
+const WEBHOOK_FAILING_MS = 60_000;
+
+const KINDS = [
+  'target_unavailable',
+  'target_slow',
+  'engine',
+  'storage',
+  'losses',
+  'limit',
+  'webhook',
+] as const;
 
 const problem = z.object({
   kind: z
     .enum(KINDS)
     .describe(
-      '`target_unavailable`: no requests go to it. `target_slow`: it takes three times as long as when idle. `engine`: it failed to start. `storage`: the disk rejects writes. `losses`: telemetry was lost since the start. `limit`: a quota or budget is used to 80 % or more.',
+      '`target_unavailable`: no requests go to it. `target_slow`: it takes three times as long as when idle. `engine`: it failed to start. `storage`: the disk rejects writes. `losses`: telemetry was lost since the start. `limit`: a quota or budget is used to 80 % or more. `webhook`: it was disabled, or has failed for a minute.',
     ),
   severity: z.enum(['failing', 'warning']).describe('`failing` now, or `warning`: degraded, or will fail.'),
   subject: z.string().describe('What it is about, such as `openai/gpt-4o` or the name of a key.'),
   message: z.string(),
-  tenant: z.string().nullable().describe('Whose limit it is; null for everything else.'),
+  tenant: z.string().nullable().describe('Whose limit or webhook it is; null for everything else.'),
   details: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
 });
 type Problem = z.output<typeof problem>;
@@ -56,12 +69,16 @@ export function overviewRoutes(services: AdminServices): RegisteredRoute[] {
       permission: null,
       summary: 'List what is wrong now',
       description:
-        'Targets that get no requests or are slow, engines, storage and losses for platform administrators; quotas and budgets that are nearly used, of the tenants whose billing the caller sees.',
+        'Targets that get no requests or are slow, engines, storage and losses for platform administrators; quotas and budgets that are nearly used, of the tenants whose billing the caller sees; webhooks that fail, of those whose events the caller sees.',
       ...NO_INPUT,
       response: overviewObject,
       handle: async ({ actor }) => {
         const limits = await limitProblems(services, actor);
-        const all = [...(actor.platform ? platformProblems(services) : []), ...limits.problems];
+        const all = [
+          ...(actor.platform ? platformProblems(services) : []),
+          ...limits.problems,
+          ...(await webhookProblems(services, actor)),
+        ];
         const problems = KINDS.flatMap((kind) => all.filter((one) => one.kind === kind).slice(0, MAX_SHOWN));
         const failing = (one: Problem) => Number(one.severity === 'failing');
         return {
@@ -135,6 +152,29 @@ function platformProblems({ clock, snapshot, operation }: AdminServices): Proble
     });
   }
   return found;
+}
+
+async function webhookProblems(
+  { webhooks, clock }: AdminServices,
+  actor: Actor,
+): Promise<readonly Problem[]> {
+  const found = await webhooks.faulty(MAX_WEBHOOKS);
+  return found.flatMap(({ id, tenant, url, status, disabledReason, failingSince }): Problem[] => {
+    const sees = tenant === null ? actor.platform : isAllowed(actor, 'events:read', tenant);
+    const isDisabled = status === 'disabled';
+    const failedMs = failingSince === null ? 0 : clock.wallTime() - failingSince;
+    if (!sees || (!isDisabled && failedMs < WEBHOOK_FAILING_MS)) return [];
+    const since = failingSince === null ? null : time(failingSince);
+    return [
+      {
+        ...{ kind: 'webhook', severity: isDisabled ? 'failing' : 'warning', subject: url, tenant },
+        message: isDisabled
+          ? `The webhook ${url} is disabled: ${disabledReason}.`
+          : `The webhook ${url} has accepted nothing since ${since}.`,
+        details: { webhook: id, failing_since: since },
+      },
+    ];
+  });
 }
 
 async function limitProblems(

@@ -6,7 +6,7 @@ import { Badge, ErrorPanel } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
 
 interface Problem {
-  readonly kind: 'target_unavailable' | 'target_slow' | 'engine' | 'storage' | 'losses' | 'limit';
+  readonly kind: 'target_unavailable' | 'target_slow' | 'engine' | 'storage' | 'losses' | 'limit' | 'webhook';
   readonly severity: 'failing' | 'warning';
   readonly subject: string;
   readonly message: string;
@@ -27,6 +27,7 @@ const CAUSES: Readonly<
   target_slow: { to: '/models', search: { tab: 'targets' } },
   engine: { to: '/models', search: { tab: 'engines' } },
   limit: { to: '/tenants', search: { tab: 'limits' } },
+  webhook: { to: '/events', search: { tab: 'webhooks' } },
   storage: undefined,
   losses: undefined,
 };
@@ -53,6 +54,7 @@ export function WrongNow() {
           const { kind, severity, subject, message, tenant: of, details } = problem;
           const cause = CAUSES[kind];
           const target = kind === 'target_unavailable' || kind === 'target_slow' ? { target: subject } : {};
+          const opened = kind === 'webhook' ? { webhook: String(details.webhook) } : {};
           return (
             <li key={`${kind} ${of} ${subject} ${message}`} className="flex flex-wrap items-center gap-2">
               <Badge tone={severity === 'failing' ? 'bad' : 'warn'}>{severity}</Badge>
@@ -65,8 +67,8 @@ export function WrongNow() {
               {cause && (
                 <Link
                   to={cause.to}
-                  search={{ ...cause.search, ...target }}
-                  onClick={() => of !== null && selectTenant(of)}
+                  search={{ ...cause.search, ...target, ...opened }}
+                  onClick={() => (of !== null || kind === 'webhook') && selectTenant(of ?? undefined)}
                   className="underline text-accent"
                 >
                   Show
