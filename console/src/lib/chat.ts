@@ -94,7 +94,10 @@ export async function streamChat(
     });
   }
   update({ totalMs: performance.now() - started });
-  if (progress.cost === undefined) update({ cost: await costOf(progress.requestId) });
+  if (progress.cost === undefined) {
+    // What the cache serves costs nothing, and no attempt was made.
+    update({ cost: progress.cache === 'hit' ? '0' : await costOf(progress.requestId) });
+  }
   return progress;
 }
 
