@@ -51,6 +51,7 @@ describe('events and webhooks', { skip: SKIP }, () => {
       const hook = dialog(page, url);
       await hook.getByRole('button', { name: 'Send a test' }).click();
       await sees(hook.getByText('test delivered'));
+      await sees(hook.getByText(/HTTP 204 after \d+ ms/).first());
       await assertAccessible(page, 'a webhook');
       await assertFits(page, 'a webhook');
       await hook.getByRole('button', { name: 'budget.*' }).click();

@@ -67,9 +67,12 @@ function matches(pattern: string, type: string): boolean {
   return at <= type.length - last.length;
 }
 
-/** `204 after 12 ms`, or why there was no response. */
+/** `HTTP 204 after 12 ms`, or why there was no response. */
 export function attemptText({ status, error, duration_ms: ms }: DeliveryAttempt): string {
-  const after = `after ${Math.round(ms)} ms`;
-  if (error === null) return `${status} ${after}`;
-  return `${error}${status === null ? '' : ` (${status})`} ${after}`;
+  return `${error ?? `HTTP ${status}`} after ${Math.round(ms)} ms`;
+}
+
+/** Why a webhook was disabled, as a sentence. */
+export function sentence(reason: string): string {
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
 }

@@ -59,7 +59,7 @@ const COLUMNS: readonly Column<RequestRow>[] = [
     header: 'Cost',
     isNumber: true,
     cell: (row) => money(row.cost, row.estimated),
-    width: '7.5rem',
+    width: '8.5rem',
   },
   {
     id: 'attempts',

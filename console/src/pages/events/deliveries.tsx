@@ -29,7 +29,12 @@ const COLUMNS: readonly Column<Delivery>[] = [
       </Badge>
     ),
   },
-  { id: 'type', header: 'Event', cell: ({ type }) => <code className="font-mono">{type}</code> },
+  {
+    id: 'type',
+    header: 'Event',
+    cell: ({ type }) => <code className="font-mono">{type}</code>,
+    width: 'minmax(12rem, 1fr)',
+  },
   { id: 'attempts', header: 'Attempts', isNumber: true, cell: ({ attempts }) => attempts, width: '6rem' },
   {
     ...{ id: 'last', header: 'Last attempt', width: 'minmax(10rem, 2fr)' },

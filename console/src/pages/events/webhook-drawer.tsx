@@ -5,7 +5,7 @@ import { count, time } from '../../lib/format.ts';
 import type { ListPage } from '../../lib/paged.ts';
 import { readOthersAgain } from '../../lib/removed.ts';
 import { useSession } from '../../lib/session.tsx';
-import { attemptText, type Delivery, type Webhook, webhooksPath } from '../../lib/webhooks.ts';
+import { attemptText, type Delivery, sentence, type Webhook, webhooksPath } from '../../lib/webhooks.ts';
 import { Button } from '../../ui/button.tsx';
 import { SecretOnce } from '../../ui/copy.tsx';
 import { ConfirmDialog, Dialog, Drawer } from '../../ui/dialog.tsx';
@@ -69,7 +69,8 @@ export function WebhookDrawer({ tenant, webhook, onClose }: DrawerProps) {
           ) : (
             <Skeleton className="h-64" />
           ))}
-        <Deliveries path={path} mayChange={mayChange} />
+        {/* After the form, so that the keyboard begins in it. */}
+        {(data || error || !mayChange) && <Deliveries path={path} mayChange={mayChange} />}
       </div>
     </Drawer>
   );
@@ -97,8 +98,8 @@ function Disabled({
       <div className="grow min-w-0">
         <p className="font-medium text-bad">It is disabled and receives nothing</p>
         <p className="break-words">
-          {webhook.disabled_reason ?? 'A person disabled it.'} What was waiting is kept; events that happen
-          meanwhile are not queued.
+          {webhook.disabled_reason === null ? 'A person disabled it.' : sentence(webhook.disabled_reason)}{' '}
+          What was waiting is kept; events that happen meanwhile are not queued.
         </p>
       </div>
       {mayChange && (

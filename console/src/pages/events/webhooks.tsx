@@ -3,7 +3,7 @@ import { useOpened } from '../../lib/opened.tsx';
 import { usePaged } from '../../lib/paged.ts';
 import { usePageSearch } from '../../lib/search.ts';
 import { useSession } from '../../lib/session.tsx';
-import { type Webhook, webhooksPath } from '../../lib/webhooks.ts';
+import { sentence, type Webhook, webhooksPath } from '../../lib/webhooks.ts';
 import { Button } from '../../ui/button.tsx';
 import { Snippet } from '../../ui/copy.tsx';
 import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
@@ -20,7 +20,7 @@ export function WebhookState({ webhook }: { readonly webhook: Webhook }) {
 }
 
 const COLUMNS: readonly Column<Webhook>[] = [
-  { id: 'url', header: 'URL', cell: ({ url }) => url, width: 'minmax(16rem, 3fr)' },
+  { id: 'url', header: 'URL', cell: ({ url }) => url, width: 'minmax(14rem, 2fr)' },
   {
     ...{ id: 'status', header: 'Status', width: '7rem' },
     cell: (webhook) => <WebhookState webhook={webhook} />,
@@ -29,7 +29,12 @@ const COLUMNS: readonly Column<Webhook>[] = [
     ...{ id: 'events', header: 'Events', width: 'minmax(12rem, 2fr)' },
     cell: ({ events }) => <code className="font-mono">{events.join(', ')}</code>,
   },
-  { id: 'description', header: 'Description', cell: ({ description }) => description || '–' },
+  {
+    id: 'description',
+    header: 'Description',
+    cell: ({ description }) => description || '–',
+    width: 'minmax(14rem, 2fr)',
+  },
   { id: 'created', header: 'Created', cell: ({ created_at: at }) => <RelativeTime at={at} />, width: '8rem' },
 ];
 
@@ -65,7 +70,7 @@ export function Webhooks({ tenant }: { readonly tenant: string | undefined }) {
         >
           <div className="grow min-w-0">
             <p className="font-medium text-bad break-all">{webhook.url} receives nothing: it is disabled</p>
-            <p className="break-words">{webhook.disabled_reason}</p>
+            <p className="break-words">{sentence(webhook.disabled_reason ?? '')}</p>
           </div>
           <Button aria-label={`Open ${webhook.url}`} onClick={() => change({ webhook: webhook.id }, true)}>
             Open

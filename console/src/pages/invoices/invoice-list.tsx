@@ -29,10 +29,12 @@ const COLUMNS: readonly Column<Invoice>[] = [
   {
     ...{ id: 'status', header: 'Status', width: '7rem' },
     cell: ({ status, kind }) => (
-      <Badge tone={INVOICE_TONES[status]}>{kind === 'credit_note' ? 'credit note' : status}</Badge>
+      <Badge tone={kind === 'credit_note' ? 'neutral' : INVOICE_TONES[status]}>
+        {kind === 'credit_note' ? 'credit note' : status}
+      </Badge>
     ),
   },
-  { id: 'due', header: 'Due', cell: ({ due_date }) => due_date ?? '–', width: '7rem' },
+  { id: 'due', header: 'Due', cell: ({ due_date }) => due_date ?? '–', width: '8rem' },
   {
     ...{ id: 'total', header: 'Total', isNumber: true, width: '9rem' },
     cell: ({ total, currency }) => `${total} ${currency}`,
