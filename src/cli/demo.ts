@@ -100,9 +100,18 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
 }
 
+/** Questions that ask for the same: the simulator responds to them with the same text, as a model would. */
+const PARAPHRASES = [
+  ['Could you please tell me where my order is?', 'Where is my order?'],
+  ['Where is my order? Thanks!', 'Where is my order?'],
+  ['How can I reset my password?', 'How do I reset my password?'],
+  ['Please summarise the week.', 'Summarise the week.'],
+] as const;
+
 /** Adds the options of the model, so that its name stays plain. */
 async function withSpeed(request: Request): Promise<Request> {
-  const body = await request.text();
+  let body = await request.text();
+  for (const [question, same] of PARAPHRASES) body = body.replace(question, same);
   const upstream = /"model":"([^"]+)"/.exec(body)?.[1];
   const options = DEMO_MODELS.find((model) => model.upstream === upstream)?.options;
   const headers = new Headers(request.headers);

@@ -2,6 +2,8 @@ import { DEFAULT_LIST } from '../../billing/price-lists.ts';
 import type { Billing } from '../../billing/services.ts';
 import { BY_OPERATOR } from '../operator.ts';
 
+const BY_FINANCE = { ...BY_OPERATOR, actor: { ...BY_OPERATOR.actor, name: 'Finance' } };
+
 /** Invoiced as drafts, issued, paid: one tenant each. */
 const ACCOUNTS = [
   {
@@ -49,20 +51,20 @@ export async function closeMonth(
       { model: 'embeddings', tax_class: 'standard', prices: { input: '0.03' } },
     ],
   };
-  await priceLists.add(DEFAULT_LIST, `${month}-01`, prices, 'price_list:default', BY_OPERATOR);
+  await priceLists.add(DEFAULT_LIST, `${month}-01`, prices, 'price_list:default', BY_FINANCE);
   for (const each of [month, running]) {
-    const gpus = { kind: 'gpu', description: 'Two A10G', gpu: 'A10G', count: 2, hours: '720' } as const;
+    const gpus = { kind: 'gpu', description: 'Two A10G', gpu: 'A10G', count: 2, hours: '60' } as const;
     const shared = { share_by: 'tokens', charge: true, tax_class: 'standard' } as const;
-    await costs.add(each, { ...gpus, ...shared }, BY_OPERATOR);
+    await costs.add(each, { ...gpus, ...shared }, BY_FINANCE);
   }
   for (const { tenant, state, document } of ACCOUNTS) {
-    await accounts.put(tenant, document, undefined, BY_OPERATOR);
+    await accounts.put(tenant, document, undefined, BY_FINANCE);
     const issue = state !== 'draft';
-    const [closed] = await closeRun.run({ month, tenant, dry_run: false, issue }, BY_OPERATOR);
+    const [closed] = await closeRun.run({ month, tenant, dry_run: false, issue }, BY_FINANCE);
     const id = closed?.invoice;
     if (state !== 'paid' || !id) continue;
-    await invoices.pay(id, 'SEPA 2041', undefined, BY_OPERATOR);
+    await invoices.pay(id, 'SEPA 2041', undefined, BY_FINANCE);
     const lines = [{ line: 1, amount: '1.50' }];
-    await invoices.credit(id, { reason: 'Outage of the provider east', lines }, BY_OPERATOR);
+    await invoices.credit(id, { reason: 'Outage of the provider east', lines }, BY_FINANCE);
   }
 }
