@@ -1,4 +1,6 @@
 // `npm run screenshots`: pictures of the console with the data of `weir demo`, for docs/images. Look at them before a commit.
+// `npm run screenshots -- NAME`: those whose names begin so. `npm run screenshots -- --review FOLDER [NAME]`: each in both
+// themes and as wide as a phone, to be looked at.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,8 +16,12 @@ import { withPalette } from './png.ts';
 const ADMIN_KEY = 'wr-admin-screenshots-0123456789abcdef';
 const MAX_BYTES = 200_000;
 const PATIENCE_MS = 60_000;
+const REVIEW_PATIENCE_MS = 20_000;
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folder = join(root, 'docs/images');
+const given = process.argv.slice(2);
+const isReview = given[0] === '--review';
+const folder = isReview ? (given[1] ?? '') : join(root, 'docs/images');
+const only = given[isReview ? 2 : 0] ?? '';
 
 interface Shot {
   readonly name: string;
@@ -91,7 +97,10 @@ const SHOTS: readonly Shot[] = [
       await settled();
     },
   },
-  { name: 'cache', path: 'policies?tab=cache', tenant: 'acme' },
+  {
+    ...{ name: 'cache', path: 'policies?tab=cache' },
+    act: async ({ page }) => void (await page.getByText('would have saved').first().waitFor()),
+  },
   {
     ...{ name: 'month', path: 'usage?range=7d&by=model', tenant: 'acme' },
     act: async ({ page, settled }) => {
@@ -112,7 +121,36 @@ const SHOTS: readonly Shot[] = [
       await settled();
     },
   },
+  { name: 'invoices', path: 'invoices' },
+  {
+    ...{ name: 'invoice-details', path: 'invoices', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('row').filter({ hasText: 'INV-' }).click();
+      await page.getByRole('dialog').waitFor();
+      await settled();
+    },
+  },
+  { name: 'billing-details', path: 'invoices?tab=details', tenant: 'acme' },
+  { name: 'prices', path: 'invoices?tab=prices' },
+  { name: 'costs', path: 'invoices?tab=costs' },
   { name: 'events', path: 'events', tenant: 'acme' },
+  { name: 'event-log', path: 'events?tab=log', tenant: 'acme' },
+  {
+    ...{ name: 'webhooks', path: 'events?tab=webhooks', tenant: 'acme' },
+    act: async ({ page }) => {
+      await page.getByText('receives nothing').waitFor();
+      await page.getByText('failing').waitFor();
+    },
+  },
+  {
+    ...{ name: 'webhook', path: 'events?tab=webhooks', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('row').filter({ hasText: 'directory' }).click();
+      await page.getByText('retrying').first().waitFor();
+      await page.getByRole('heading', { name: 'Deliveries' }).evaluate((one) => one.scrollIntoView());
+      await settled();
+    },
+  },
   {
     ...{ name: 'events-verified', path: 'events' },
     act: async ({ page, settled }) => {
@@ -131,6 +169,12 @@ const SHOTS: readonly Shot[] = [
     },
   },
   { name: 'welcome', path: 'welcome' },
+];
+
+const inEachForm = (shot: Shot): Shot[] => [
+  shot,
+  { ...shot, name: `${shot.name}-dark`, options: DARK },
+  { ...shot, name: `${shot.name}-phone`, options: PHONE },
 ];
 
 const home = mkdtempSync(join(tmpdir(), 'weir-screenshots-'));
@@ -160,27 +204,32 @@ try {
   });
   mkdirSync(folder, { recursive: true });
   const browser = await launch();
-  const [, , only] = process.argv;
-  for (const { name, path, tenant, options, act } of SHOTS.filter(
-    (shot) => only === undefined || shot.name.startsWith(only),
-  )) {
+  const chosen = SHOTS.filter(({ name }) => name.startsWith(only));
+  const shots = isReview ? chosen.filter(({ options }) => !options).flatMap(inEachForm) : chosen;
+  for (const { name, path, tenant, options, act } of shots) {
     const context = await browser.newContext({ ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });
     const watched = await watch(context, url);
     // Pictures are made on busy machines, too.
-    context.setDefaultTimeout(PATIENCE_MS);
+    context.setDefaultTimeout(isReview ? REVIEW_PATIENCE_MS : PATIENCE_MS);
     const { page } = watched;
     await context.request.post(`${url}/v1/auth/sign-in`, { data: { key: ADMIN_KEY } });
     if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
-    await watched.open(path);
-    await act?.(watched);
+    try {
+      await watched.open(path);
+      await act?.(watched);
+    } catch (error) {
+      // A picture of what is there shows why.
+      if (!isReview) throw error;
+      console.error(`${name}: ${String(error).slice(0, 300)}`);
+    }
     const file = join(folder, `${name}.png`);
     const png = await page.screenshot({ animations: 'disabled', caret: 'hide' });
-    writeFileSync(file, await withPalette(browser, png));
-    watched.assertNoFault();
+    writeFileSync(file, isReview ? png : await withPalette(browser, png));
+    if (!isReview) watched.assertNoFault();
     await context.close();
     const { size } = statSync(file);
     console.log(`${name}.png, ${Math.round(size / 1_000)} KB`);
-    if (size > MAX_BYTES) throw new Error(`${name}.png is larger than ${MAX_BYTES} bytes`);
+    if (size > MAX_BYTES && !isReview) throw new Error(`${name}.png is larger than ${MAX_BYTES} bytes`);
   }
   await browser.close();
 } finally {
