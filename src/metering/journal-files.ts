@@ -1,8 +1,7 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendFile } from '../platform/append-file.ts';
 import { probeFolder } from '../platform/disk-probe.ts';
-import { syncToDisk } from '../platform/file-sync.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 /** Marks files of a restored backup: their process, if one has its id, is not the one that wrote them. */
@@ -52,13 +51,10 @@ export function* readJournal(folder: string): Generator<JournalFile> {
 export class RestoredJournal {
   constructor(private readonly folder: string) {}
 
-  /** Adds a copy of the file `path`, which the next start stores. */
-  add(name: string, path: string): void {
+  /** Adds a file, which the next start stores. */
+  add(name: string, content: Uint8Array): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    const target = join(this.folder, RESTORED + name);
-    copyFileSync(path, target);
-    chmodSync(target, 0o600);
-    syncToDisk(target);
+    writeFileSync(join(this.folder, RESTORED + name), content, { mode: 0o600, flush: true });
   }
 
   /** Removes a file that `add` has added. */

@@ -121,17 +121,16 @@ describe('usage in the journal', () => {
 
   test('of a restored backup is stored, whatever process has its number now, under the name that it had', async () => {
     const path = folder();
-    const backup = folder();
     const name = 'usage-43-b0-0.ndjson';
     // Of a running process; its last line is not complete yet.
     writeFileSync(join(path, 'usage-45-b0-0.ndjson'), `${lineOf(event('1'))}\n["2","ten\0\0`);
     expect([...readJournal(path)]).toEqual([
       { name: 'usage-45-b0-0.ndjson', text: `${lineOf(event('1'))}\n` },
     ]);
-    writeFileSync(join(backup, name), `${lineOf(event('3'))}\n`);
+    const content = Buffer.from(`${lineOf(event('3'))}\n`);
     const restored = new RestoredJournal(path);
-    restored.add(name, join(backup, name));
-    restored.add('usage-44-b0-0.ndjson', join(backup, name));
+    restored.add(name, content);
+    restored.add('usage-44-b0-0.ndjson', content);
     restored.remove('usage-44-b0-0.ndjson');
     const { journal, written } = journalIn(path);
     await journal.flush();

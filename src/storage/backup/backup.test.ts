@@ -9,6 +9,7 @@ import { TenantDatabases } from '../sql/tenant-databases.ts';
 import { type BackupOptions, createBackup } from './create-backup.ts';
 import { BackupError } from './manifest.ts';
 import { planRestore, type RestoreOptions, restoreBackup } from './restore-backup.ts';
+import { FolderSource } from './source.ts';
 
 const NOW = 1_800_000_000_000;
 const folders: string[] = [];
@@ -85,7 +86,7 @@ const backupOptions = (
 function restoreOptions(source: string, data: string, more: Partial<RestoreOptions> = {}) {
   const journal: string[] = [];
   const options: RestoreOptions = {
-    ...{ folder: source, force: false, acceptOtherSecret: false, secret: undefined },
+    ...{ source: new FolderSource(source), force: false, acceptOtherSecret: false, secret: undefined },
     servers: new Map([['', new SqliteServer(data)]]),
     now: () => new Date(NOW),
     onProgress: () => undefined,

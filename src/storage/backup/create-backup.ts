@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Kysely } from 'kysely';
 import { syncToDisk } from '../../platform/file-sync.ts';
@@ -19,6 +19,7 @@ import {
   type BackupManifest,
   DATABASES_FOLDER,
   describeFile,
+  FILES_FOLDER,
   isBackup,
   JOURNAL_FOLDER,
   type SavedDatabase,
@@ -45,6 +46,8 @@ export interface BackupOptions {
   readonly servers: ReadonlyMap<string, DatabaseServer>;
   /** Reads the files of pending usage. */
   readonly journal: () => Iterable<JournalFile>;
+  /** Of the installation: its configuration and others. */
+  readonly files?: readonly InstallationFile[];
   /** WEIR_SECRET; undefined when the control database contains the secret. */
   readonly secret: string | undefined;
   readonly version: string;
@@ -56,6 +59,13 @@ export interface BackupOptions {
 export interface JournalFile {
   readonly name: string;
   readonly text: string;
+}
+
+/** A file of the installation, such as its configuration. */
+export interface InstallationFile {
+  /** In the backup: a relative path with slashes. */
+  readonly name: string;
+  readonly path: string;
 }
 
 /**
@@ -132,8 +142,10 @@ class BackupRun {
         'The control database contains no secret, and WEIR_SECRET is not set. Set it as it is set for the gateway.',
       );
     }
+    const files = await this.#copyFiles();
     return {
-      ...{ format: BACKUP_FORMAT, weir: version, created_at },
+      ...{ format: files.length === 0 ? 1 : BACKUP_FORMAT, weir: version, created_at },
+      ...(files.length > 0 && { files }),
       secret: { source: secret === undefined ? 'database' : 'environment', check: secretCheck(known) },
       ...{ databases, journal, deleted_tenants: deleted },
     };
@@ -145,6 +157,18 @@ class BackupRun {
     for (const { name, text } of this.options.journal()) {
       const file = `${JOURNAL_FOLDER}/${name}`;
       writeFileSync(join(this.folder, file), text, { mode: 0o600, flush: true });
+      saved.push(await this.#describe(file));
+    }
+    return saved;
+  }
+
+  async #copyFiles(): Promise<SavedFile[]> {
+    const saved: SavedFile[] = [];
+    for (const { name, path } of this.options.files ?? []) {
+      const file = `${FILES_FOLDER}/${name}`;
+      const target = join(this.folder, file);
+      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+      writeFileSync(target, readFileSync(path), { mode: 0o600, flush: true });
       saved.push(await this.#describe(file));
     }
     return saved;

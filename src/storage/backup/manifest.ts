@@ -5,10 +5,11 @@ import { z } from 'zod';
 import { parseJsonText } from '../../core/json.ts';
 import { hmacSha256Hex, sha256Hex } from '../../platform/hash.ts';
 
-/** Version of the layout of a backup. */
-export const BACKUP_FORMAT = 1;
+/** Newest version of the layout of a backup: 2 added files of the installation. */
+export const BACKUP_FORMAT = 2;
 export const DATABASES_FOLDER = 'databases';
 export const JOURNAL_FOLDER = 'usage-journal';
+export const FILES_FOLDER = 'files';
 
 const MANIFEST = 'manifest.json';
 /** In the format of `sha256sum`, so that `sha256sum --check` reads it. */
@@ -21,7 +22,9 @@ const count = z.int().nonnegative();
 const savedFile = z.strictObject({
   file: z
     .string()
-    .regex(/^(?:databases|usage-journal)\/[a-z0-9_][a-z0-9_.-]*$/)
+    .regex(
+      /^(?:(?:databases|usage-journal)\/[a-z0-9_][a-z0-9_.-]*|files(?:\/(?!\.{1,2}(?:\/|$))[^/\\\0]+)+)$/,
+    )
     .describe('Path within the backup.'),
   bytes: count,
   sha256: hash,
@@ -37,20 +40,25 @@ const savedDatabase = savedFile.extend({
 });
 export type SavedDatabase = z.infer<typeof savedDatabase>;
 
+export const savedSecret = z.strictObject({
+  source: z
+    .enum(['database', 'environment'])
+    .describe('`database`: the backup contains it. `environment`: it is WEIR_SECRET, and not in the backup.'),
+  check: hash.describe('Tells whether a secret is the same, without containing it.'),
+});
+export type SavedSecret = z.infer<typeof savedSecret>;
+
 const manifest = z.strictObject({
-  format: z.literal(BACKUP_FORMAT),
+  format: z.union([z.literal(1), z.literal(BACKUP_FORMAT)]),
   weir: z.string().describe('Version that made the backup.'),
   created_at: z.iso.datetime(),
-  secret: z.strictObject({
-    source: z
-      .enum(['database', 'environment'])
-      .describe(
-        '`database`: the backup contains it. `environment`: it is WEIR_SECRET, and not in the backup.',
-      ),
-    check: hash.describe('Tells whether a secret is the same, without containing it.'),
-  }),
+  secret: savedSecret,
   databases: z.array(savedDatabase).min(1),
   journal: z.array(savedFile),
+  files: z
+    .array(savedFile)
+    .optional()
+    .describe('Of the installation: configuration, certificates and others.'),
   deleted_tenants: z
     .array(z.string())
     .describe('Deleted while the backup was made; their data is not in it.'),
@@ -101,7 +109,7 @@ export async function readBackup(
 ): Promise<BackupManifest> {
   const contents = readManifest(folder);
   const faults: string[] = [];
-  const files = [...contents.databases, ...contents.journal];
+  const files = [...contents.databases, ...contents.journal, ...(contents.files ?? [])];
   for (const saved of files) {
     const fault = await faultOf(folder, saved);
     if (fault !== undefined) faults.push(`${saved.file}: ${fault}`);

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { basename, join } from 'node:path';
 import type { ControlTables } from '../sql/control-tables.ts';
 import { assertKnownMigrations, NewerDatabaseError } from '../sql/database-schema.ts';
 import { CONTROL_DATABASE, type DatabaseServer } from '../sql/database-server.ts';
@@ -8,10 +7,11 @@ import { tenantDatabaseName } from '../sql/tenant-databases.ts';
 import type { TenantTables } from '../sql/tenant-tables.ts';
 import { existingTenants, relocateTenants, republishAccess, type TenantPlace } from './contents.ts';
 import type { BackupProgress } from './create-backup.ts';
-import { BackupError, type BackupManifest, readBackup, type SavedDatabase, secretCheck } from './manifest.ts';
+import { BackupError, secretCheck } from './manifest.ts';
+import type { BackupSource, RestorableBackup, RestorableDatabase } from './source.ts';
 
 export interface RestoreOptions {
-  readonly folder: string;
+  readonly source: BackupSource;
   /** Replaces the data that exists. */
   readonly force: boolean;
   /** Restores also where the backup's secret is not available, which makes its keys and sessions invalid. */
@@ -25,14 +25,14 @@ export interface RestoreOptions {
   readonly onProgress: (step: 'check' | 'restore', progress: BackupProgress) => void;
   /** The pending usage that the next start stores. */
   readonly journal: {
-    add(name: string, path: string): void;
+    add(name: string, content: Uint8Array): void;
     remove(name: string): void;
   };
 }
 
 /** A backup that is checked and fits the configuration. */
 export interface RestorePlan {
-  readonly manifest: BackupManifest;
+  readonly manifest: RestorableBackup;
   /** Tenants whose data the restore deletes. */
   readonly replaced: readonly TenantPlace[];
   /** True when the restore replaces an installation. */
@@ -47,17 +47,11 @@ const CLOCK_SKEW_MS = 3_600_000;
  * @throws BackupError that says why the backup cannot be restored
  */
 export async function planRestore(options: RestoreOptions): Promise<RestorePlan> {
-  const { folder, servers, onProgress } = options;
-  let done = 0;
-  let bytes = 0;
-  const manifest = await readBackup(folder, (file, total) => {
-    done += 1;
-    bytes += file.bytes;
-    onProgress('check', { done, total, bytes });
-  });
+  const { source, servers, onProgress } = options;
+  const manifest = await source.check((progress) => onProgress('check', progress));
   for (const database of manifest.databases) assertRestorable(database, servers);
   if (manifest.databases.filter(({ tenant }) => tenant === null).length !== 1) {
-    throw new BackupError(`The backup in ${folder} does not contain the control database.`);
+    throw new BackupError(`The backup in ${source.location} does not contain the control database.`);
   }
   assertSecret(manifest, options);
   const main = serverOf(servers, '');
@@ -81,16 +75,16 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
  * @throws BackupError, or the database's error
  */
 export async function restoreBackup(options: RestoreOptions, plan: RestorePlan): Promise<TenantPlace[]> {
-  const { folder, servers, onProgress, now, journal } = options;
+  const { source, servers, onProgress, now, journal } = options;
   const { manifest, replaced } = plan;
   const main = serverOf(servers, '');
   const since = Date.parse(manifest.created_at) - CLOCK_SKEW_MS;
   const restored = new Map<string, string>();
   const created: TenantPlace[] = [];
-  const pending = manifest.journal.map(({ file }) => ({ name: basename(file), path: join(folder, file) }));
+  const pending: string[] = [];
   let done = 0;
   let bytes = 0;
-  const restoredOne = (file: SavedDatabase) => {
+  const restoredOne = (file: RestorableDatabase) => {
     done += 1;
     bytes += file.bytes;
     onProgress('restore', { done, total: manifest.databases.length, bytes });
@@ -100,25 +94,27 @@ export async function restoreBackup(options: RestoreOptions, plan: RestorePlan):
       if (saved.tenant === null) continue;
       const database = tenantDatabaseName(saved.tenant, randomBytes(5).toString('hex'));
       created.push({ id: saved.tenant, server: saved.server, database });
-      await serverOf(servers, saved.server).load<TenantTables>(
-        database,
-        TENANT_SCHEMA,
-        join(folder, saved.file),
-        (db) => republishAccess(db, since),
+      const server = serverOf(servers, saved.server);
+      await source.load<TenantTables>(saved, { server, database, schema: TENANT_SCHEMA }, (db) =>
+        republishAccess(db, since),
       );
       restored.set(saved.tenant, database);
       restoredOne(saved);
     }
-    for (const { name, path } of pending) journal.add(name, path);
+    for await (const { name, content } of source.journal()) {
+      pending.push(name);
+      journal.add(name, content);
+    }
     for (const saved of manifest.databases) {
       if (saved.tenant !== null) continue;
-      await main.load<ControlTables>(CONTROL_DATABASE, CONTROL_SCHEMA, join(folder, saved.file), (db) =>
+      const target = { server: main, database: CONTROL_DATABASE, schema: CONTROL_SCHEMA };
+      await source.load<ControlTables>(saved, target, (db) =>
         relocateTenants(db, restored, manifest.deleted_tenants, now().getTime()),
       );
       restoredOne(saved);
     }
   } catch (error) {
-    for (const { name } of pending) journal.remove(name);
+    for (const name of pending) journal.remove(name);
     await dropAll(servers, created);
     throw error;
   }
@@ -151,11 +147,11 @@ function serverOf(servers: ReadonlyMap<string, DatabaseServer>, id: string): Dat
 }
 
 function assertRestorable(
-  { tenant, server: id, backend, migrations, file }: SavedDatabase,
+  { tenant, server: id, backend, migrations, file, isPortable }: RestorableDatabase,
   servers: ReadonlyMap<string, DatabaseServer>,
 ): void {
   const server = serverOf(servers, id);
-  if (server.backend !== backend) {
+  if (server.backend !== backend && !isPortable) {
     const names = { sqlite: 'SQLite', postgres: 'PostgreSQL' };
     const which = id === '' ? 'storage.database_url' : `the database server "${id}"`;
     throw new BackupError(
@@ -171,7 +167,7 @@ function assertRestorable(
 }
 
 /** Checks that keys of the backup will be valid: they are hashed with the secret. */
-function assertSecret({ secret }: BackupManifest, options: RestoreOptions): void {
+function assertSecret({ secret }: RestorableBackup, options: RestoreOptions): void {
   if (options.acceptOtherSecret) return;
   if (secret.source === 'environment' && options.secret === undefined) {
     throw new BackupError(

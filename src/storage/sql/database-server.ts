@@ -72,6 +72,29 @@ export interface DatabaseServer {
     file: string,
     edit: (db: Kysely<Tables>) => Promise<void>,
   ): Promise<void>;
+  /**
+   * Reads one state of a database, while other processes read and write it.
+   *
+   * @returns what `work` returns
+   * @throws DatabaseMissingError
+   */
+  read<Tables, T>(name: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T>;
+  /**
+   * Creates a database from the lines of a dump (`dump-lines.ts`) of either backend, or replaces it, as `load` does.
+   *
+   * @throws DumpError for a damaged dump, NewerDatabaseError, or the database's error; the old one stays then
+   */
+  loadDump<Tables>(
+    name: string,
+    schema: DatabaseSchema,
+    lines: AsyncIterable<string>,
+    edit: (db: Kysely<Tables>) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * Texts that differ from earlier ones where a database has changed since. They may lag some seconds behind, and may differ
+   * for a database that has not changed. A database that is missing has none.
+   */
+  fingerprints(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Whether a gateway or command is connected to a database. */
   isInUse(name: string): Promise<boolean>;
 }

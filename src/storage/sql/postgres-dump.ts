@@ -3,26 +3,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { type Kysely, sql } from 'kysely';
-import { z } from 'zod';
-import { assertKnownMigrations, type DatabaseSchema } from './database-schema.ts';
-import { appliedMigrations, recordMigrations } from './migrate.ts';
+import type { DatabaseSchema } from './database-schema.ts';
+import { DUMP_VERSION } from './dump-lines.ts';
+import { appliedMigrations } from './migrate.ts';
 
-/** Version of the file format. */
-const VERSION = 1;
-/** Characters that one query reads and one statement inserts, about. */
+/** Characters that one query reads, about. */
 const CHUNK_LENGTH = 2 * 1024 * 1024;
 const MIN_ROWS = 1;
 const MAX_ROWS = 1_000;
-
-const header = z.object({ weir_dump: z.literal(VERSION), migrations: z.array(z.string()) });
-const tableHead = z.object({ table: z.string(), columns: z.array(z.string()) });
-const end = z.object({ rows: z.int() });
-const row = z.array(z.string().nullable());
-
-/** A dump is not usable. */
-export class DumpError extends Error {
-  override readonly name = 'DumpError';
-}
 
 /**
  * Writes the tables of a database to a new file: compressed lines of JSON, a header, then for each table its columns and
@@ -44,7 +32,7 @@ async function* dumpLines<Tables>(
   connection: Kysely<Tables>,
   tables: readonly string[],
 ): AsyncGenerator<string> {
-  yield line({ weir_dump: VERSION, migrations: await appliedMigrations(connection) });
+  yield line({ weir_dump: DUMP_VERSION, migrations: await appliedMigrations(connection) });
   let count = 0;
   for (const table of tables) {
     const columns = [...(await columnsOf(connection, table)).keys()];
@@ -105,114 +93,9 @@ async function columnsOf<Tables>(connection: Kysely<Tables>, table: string): Pro
   return new Map(rows.map(({ name, type }) => [name, type]));
 }
 
-/**
- * Replaces the tables of a database with those of a dump, with the schema that the dump was made with.
- *
- * @param transaction in which all of it happens
- * @throws DumpError for a damaged dump, NewerDatabaseError for one of a newer version; the database's error
- */
-export async function readDump<Tables>(
-  transaction: Kysely<Tables>,
-  schema: DatabaseSchema,
-  file: string,
-): Promise<void> {
-  let table: DumpedTable<Tables> | undefined;
-  let count = 0;
-  let complete = false;
-  for await (const [number, text] of linesOf(file)) {
-    const value = parsed(text, number);
-    if (number === 1) {
-      await createSchema(transaction, schema, checked(header, value, number).migrations);
-    } else if (Array.isArray(value)) {
-      if (!table) throw damaged(number);
-      count += 1;
-      await table.add(checked(row, value, number));
-    } else {
-      await table?.insert();
-      const last = end.safeParse(value).data;
-      if (last) {
-        if (last.rows !== count) throw damaged(number);
-        complete = true;
-      } else {
-        const next = checked(tableHead, value, number);
-        table = await DumpedTable.open(transaction, next.table, next.columns);
-      }
-    }
-  }
-  if (!complete) throw new DumpError('the dump is incomplete');
-}
-
-/** Inserts the rows of one table in chunks. */
-class DumpedTable<Tables> {
-  /** Values by column. */
-  #values: (string | null)[][];
-  #length = 0;
-
-  private constructor(
-    private readonly transaction: Kysely<Tables>,
-    private readonly name: string,
-    private readonly columns: readonly { readonly name: string; readonly type: string }[],
-  ) {
-    this.#values = columns.map(() => []);
-  }
-
-  static async open<Tables>(
-    transaction: Kysely<Tables>,
-    table: string,
-    names: readonly string[],
-  ): Promise<DumpedTable<Tables>> {
-    const types = await columnsOf(transaction, table);
-    const columns = names.map((name) => {
-      const type = types.get(name);
-      if (type === undefined) throw new DumpError(`the dump has an unknown column: ${table}.${name}`);
-      return { name, type };
-    });
-    return new DumpedTable(transaction, table, columns);
-  }
-
-  async add(values: readonly (string | null)[]): Promise<void> {
-    for (const [at, column] of this.#values.entries()) {
-      const value = values[at] ?? null;
-      column.push(value);
-      this.#length += value?.length ?? 1;
-    }
-    if (this.#length >= CHUNK_LENGTH || (this.#values[0]?.length ?? 0) >= MAX_ROWS) await this.insert();
-  }
-
-  /** Inserts the rows that are not inserted yet. */
-  async insert(): Promise<void> {
-    if ((this.#values[0]?.length ?? 0) === 0) return;
-    const lists = this.#values.map((values) => sql`${values}::text[]`);
-    const aliases = this.columns.map((_, at) => sql.ref(`c${at}`));
-    // The type is the database's own name for it.
-    const casts = this.columns.map(({ type }, at) => sql`${sql.ref(`c${at}`)}::${sql.raw(type)}`);
-    await sql`
-      INSERT INTO ${sql.table(this.name)} (${sql.join(this.columns.map(({ name }) => sql.ref(name)))})
-      SELECT ${sql.join(casts)} FROM unnest(${sql.join(lists)}) AS dumped(${sql.join(aliases)})`.execute(
-      this.transaction,
-    );
-    this.#values = this.columns.map(() => []);
-    this.#length = 0;
-  }
-}
-
-/** Creates the tables as the given migrations leave them; tables with the same names are dropped. */
-async function createSchema<Tables>(
-  transaction: Kysely<Tables>,
-  schema: DatabaseSchema,
-  names: readonly string[],
-): Promise<void> {
-  assertKnownMigrations(schema, names);
-  for (const table of schema.tables) await transaction.schema.dropTable(table).ifExists().execute();
-  const applied = [...names].sort();
-  for (const name of applied) await schema.migrations[name]?.up(transaction);
-  await recordMigrations(transaction, applied);
-}
-
-/** Yields the lines of a dump with their numbers, from 1. */
-async function* linesOf(file: string): AsyncGenerator<[number: number, text: string]> {
+/** Yields the lines of a dump. */
+export async function* linesOfFile(file: string): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let number = 0;
   let rest = '';
   const source = createReadStream(file);
   const unpacked = createGunzip();
@@ -221,27 +104,6 @@ async function* linesOf(file: string): AsyncGenerator<[number: number, text: str
   for await (const chunk of source.pipe(unpacked)) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
-    for (const text of lines) {
-      number += 1;
-      yield [number, text];
-    }
+    yield* lines;
   }
-}
-
-function parsed(text: string, number: number): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new DumpError(`line ${number} of the dump is damaged`, { cause });
-  }
-}
-
-function checked<T>(schema: z.ZodType<T>, value: unknown, number: number): T {
-  const { data } = schema.safeParse(value);
-  if (data === undefined) throw damaged(number);
-  return data;
-}
-
-function damaged(number: number): DumpError {
-  return new DumpError(`line ${number} of the dump is damaged`);
 }

@@ -152,15 +152,45 @@ export class PostgresServer implements DatabaseServer {
     file: string,
     edit: (db: Kysely<Tables>) => Promise<void>,
   ): Promise<void> {
-    const { readDump } = await import('./postgres-dump.ts');
+    const { linesOfFile } = await import('./postgres-dump.ts');
+    await this.loadDump(name, schema, linesOfFile(file), edit);
+  }
+
+  async read<Tables, T>(name: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
+    return this.#within<Tables, T>(name, (db) =>
+      db.transaction().setIsolationLevel('repeatable read').execute(work),
+    );
+  }
+
+  async loadDump<Tables>(
+    name: string,
+    schema: DatabaseSchema,
+    lines: AsyncIterable<string>,
+    edit: (db: Kysely<Tables>) => Promise<void>,
+  ): Promise<void> {
+    const { readDump } = await import('./dump-lines.ts');
     if (name !== CONTROL_DATABASE) await this.create(name);
     await this.#within<Tables, void>(name, (db) =>
       db.transaction().execute(async (transaction) => {
         await sql`SET LOCAL statement_timeout = 0`.execute(transaction);
-        await readDump(transaction, schema, file);
+        await readDump(transaction, this.backend, schema, lines);
         await edit(transaction);
       }),
     );
+  }
+
+  fingerprints(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#administer(async (client) => {
+      const known = new Map(names.map((name) => [this.#nameOf(name), name]));
+      // Counters restart with the server, or with a reset.
+      const { rows } = await client.query<{ datname: string; changes: string }>(
+        `SELECT datname, concat_ws('/', pg_postmaster_start_time(), stats_reset, datid,
+           tup_inserted, tup_updated, tup_deleted) AS changes
+         FROM pg_stat_database WHERE datname = ANY($1)`,
+        [[...known.keys()]],
+      );
+      return new Map(rows.map(({ datname, changes }) => [known.get(datname) ?? datname, changes]));
+    });
   }
 
   isInUse(name: string): Promise<boolean> {

@@ -83,6 +83,18 @@ export class RemoteSqliteServer implements DatabaseServer {
     return Promise.reject(notHere('loaded', name));
   }
 
+  read(name: string): Promise<never> {
+    return Promise.reject(notHere('saved', name));
+  }
+
+  loadDump(name: string): Promise<never> {
+    return Promise.reject(notHere('loaded', name));
+  }
+
+  async fingerprints(): Promise<ReadonlyMap<string, string>> {
+    return new Map();
+  }
+
   async isInUse(): Promise<boolean> {
     return true;
   }

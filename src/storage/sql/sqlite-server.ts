@@ -15,6 +15,7 @@ import {
   type SqliteObserver,
   withFileLock,
 } from '../../platform/sqlite.ts';
+import { sqliteFingerprint } from '../../platform/sqlite-fingerprint.ts';
 import { openSqliteReadOnly } from '../../platform/sqlite-read-only.ts';
 import { diskFault } from '../disk-errors.ts';
 import type { WriteHealth } from '../write-health.ts';
@@ -128,11 +129,7 @@ export class SqliteServer implements DatabaseServer {
     file: string,
     edit: (db: Kysely<Tables>) => Promise<void>,
   ): Promise<void> {
-    const path = this.#path(name);
-    const staged = `${path}.new`;
-    try {
-      remove(staged);
-      createSqliteFile(staged);
+    await this.#replace(name, async (staged) => {
       copyFileSync(file, staged);
       // The copy has the permissions of the original, which may have been on another file system.
       chmodSync(staged, 0o600);
@@ -143,6 +140,57 @@ export class SqliteServer implements DatabaseServer {
       } finally {
         await database.close();
       }
+    });
+  }
+
+  async read<Tables, T>(name: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
+    const path = this.#path(name);
+    this.#assertExists(path);
+    const database = openFile<Tables>(openSqlite(path), path);
+    try {
+      return await database.db.transaction().execute(work);
+    } finally {
+      await database.close();
+    }
+  }
+
+  async loadDump<Tables>(
+    name: string,
+    schema: DatabaseSchema,
+    lines: AsyncIterable<string>,
+    edit: (db: Kysely<Tables>) => Promise<void>,
+  ): Promise<void> {
+    const { readDump } = await import('./dump-lines.ts');
+    await this.#replace(name, async (staged) => {
+      const database = openFile<Tables>(openSqlite(staged), staged);
+      try {
+        await database.db.transaction().execute(async (transaction) => {
+          await readDump(transaction, this.backend, schema, lines);
+          await edit(transaction);
+        });
+      } finally {
+        await database.close();
+      }
+    });
+  }
+
+  async fingerprints(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>();
+    for (const name of names) {
+      const fingerprint = sqliteFingerprint(this.#path(name));
+      if (fingerprint !== undefined) found.set(name, fingerprint);
+    }
+    return found;
+  }
+
+  /** Replaces a database with a file that `fill` writes: others see the old one or the new one whole. */
+  async #replace(name: string, fill: (staged: string) => Promise<void>): Promise<void> {
+    const path = this.#path(name);
+    const staged = `${path}.new`;
+    try {
+      remove(staged);
+      createSqliteFile(staged);
+      await fill(staged);
       syncToDisk(staged);
       // A log that belongs to the old file would damage the new one.
       for (const suffix of LOG_SUFFIXES) rmSync(`${path}${suffix}`, { force: true });
