@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
+import { addBackupCommands } from './cli/commands/backup.ts';
 import { addBillingCommands } from './cli/commands/billing.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
 import { addEventCommands } from './cli/commands/events.ts';
@@ -207,37 +208,10 @@ function commands(setExit: (code: number) => void): Command {
       await migrateCommand(await command(), plan === true || dryRun === true, json === true);
     });
 
-  program
-    .command('backup <folder>')
-    .description('back up all databases and the pending usage, also while the gateway runs')
-    .option('--force', 'replace an earlier backup in the folder')
-    .option('--json', 'print as JSON')
-    .action(async (folder: string, { force, json }: { force?: boolean; json?: boolean }) => {
-      const { backupCommand } = await import('./cli/backup.ts');
-      const options = { force: force === true, json: json === true, version };
-      await backupCommand(await command(), folder, options);
-    });
-  program
-    .command('restore <folder>')
-    .description('restore a backup; the gateway must be stopped')
-    .option('--dry-run', 'check the backup, and show what would be restored and replaced')
-    .option('--force', 'delete the existing data')
-    .option('--ignore-secret', 'restore although WEIR_SECRET is not the one of the backup')
-    .option('--json', 'print as JSON')
-    .action(
-      async (
-        folder: string,
-        flags: { dryRun?: boolean; force?: boolean; ignoreSecret?: boolean; json?: boolean },
-      ) => {
-        const { restoreCommand } = await import('./cli/backup.ts');
-        await restoreCommand(await command(), folder, {
-          dryRun: flags.dryRun === true,
-          force: flags.force === true,
-          ignoreSecret: flags.ignoreSecret === true,
-          json: flags.json === true,
-        });
-      },
-    );
+  addBackupCommands(program, async () => {
+    const { config, file } = (await loader())();
+    return { config, configFile: file, env, output, version };
+  });
 
   const config = program.command('config').description('check the configuration, or print its schema');
   config

@@ -1,73 +1,21 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type CountingUpstream, startCountingUpstream } from '../support/counting-upstream.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
-import { hasPostgres, sharedPostgres } from '../support/services/postgres.ts';
 import { type CommandResult, chat, eventually, mockConfig, post, weir } from './harness.ts';
 import { admin, dataOf, done } from './helpers/admin.ts';
+import { INSTALLATIONS, type Installation, temporaryFolder } from './helpers/installations.ts';
 import { parseObject } from './helpers/json.ts';
 
 const closers: (() => unknown)[] = [];
+const onEnd = (close: () => unknown) => void closers.push(close);
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** An installation whose data can be lost. */
-interface Installation {
-  /** Environment of gateways and commands. */
-  readonly env: Record<string, string>;
-  /** Deletes all data. */
-  lose(): Promise<void>;
-}
-
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'weir-backup-'));
-  closers.push(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-const BACKENDS = [
-  {
-    name: 'SQLite',
-    available: true,
-    install: async (): Promise<Installation> => {
-      const data = join(freshFolder(), 'data');
-      return { env: { WEIR_DATA_DIR: data }, lose: async () => rmSync(data, { recursive: true }) };
-    },
-  },
-  {
-    name: 'PostgreSQL',
-    available: hasPostgres,
-    install: async (): Promise<Installation> => {
-      const data = join(freshFolder(), 'data');
-      const url = await (await sharedPostgres()).freshUrl();
-      const drop = async () => {
-        const client = new pg.Client({ connectionString: url });
-        await client.connect();
-        const { rows } = await client.query<{ database: string }>(
-          `SELECT database FROM tenants WHERE database NOT LIKE 'gone/%'`,
-        );
-        for (const { database } of rows) {
-          await client.query(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`);
-        }
-        await client.query('DROP SCHEMA public CASCADE');
-        await client.query('CREATE SCHEMA public');
-        await client.end();
-      };
-      closers.push(drop);
-      return {
-        env: { WEIR_DATA_DIR: data, DATABASE_URL: url },
-        lose: async () => {
-          rmSync(data, { recursive: true });
-          await drop();
-        },
-      };
-    },
-  },
-];
+const freshFolder = () => temporaryFolder(onEnd);
 
 const PRICES = [{ model: 'upstream-chat', input: '1', output: '10' }];
 
@@ -101,9 +49,9 @@ async function usageOf(gateway: Gateway, tenant: string) {
   return { requests: Number(sums.requests ?? 0), cost: Number(sums.cost ?? 0) };
 }
 
-describe.each(BACKENDS.filter(({ available }) => available))('on $name', ({ install }) => {
+describe.each(INSTALLATIONS.filter(({ available }) => available))('on $name', ({ install }) => {
   test('a backup made under load restores keys, people, usage and audit trail', async () => {
-    const installation = await install();
+    const installation = await install(onEnd);
     const { env } = installation;
     const folder = join(freshFolder(), 'backup');
     const upstream = await startCountingUpstream(11, 0);
@@ -199,7 +147,7 @@ describe.each(BACKENDS.filter(({ available }) => available))('on $name', ({ inst
   }, 120_000);
 
   test('a restore is refused while a gateway runs, and without --force over existing data', async () => {
-    const installation = await install();
+    const installation = await install(onEnd);
     const { env } = installation;
     const folder = join(freshFolder(), 'backup');
     const upstream = await startCountingUpstream(12, 0);
@@ -230,7 +178,7 @@ describe.each(BACKENDS.filter(({ available }) => available))('on $name', ({ inst
   }, 60_000);
 
   test('a start fails when the database of a tenant is missing or empty, and names it', async () => {
-    const installation = await install();
+    const installation = await install(onEnd);
     const { env } = installation;
     const upstream = await startCountingUpstream(13, 0);
     closers.push(() => upstream.close());
