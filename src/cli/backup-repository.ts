@@ -19,7 +19,7 @@ import {
   serversOf,
   sizeText,
   withCommandErrors,
-} from './backup.ts';
+} from './backup-context.ts';
 import {
   type LocationFlags,
   openRepository,
@@ -37,8 +37,9 @@ interface RepositoryFlags extends BackupFlags {
   readonly retention: RetentionPolicy | undefined;
 }
 
-/** Deleting lists all chunks, which stores charge for. */
+/** Deleting lists all chunks, which stores charge for: it happens once an hour, whatever process makes the backups. */
 const PRUNE_EVERY_MS = 3_600_000;
+const LAST_PRUNE = 'last-prune';
 
 /** Adds a backup to a repository, or one after the other until SIGTERM or SIGINT. */
 export async function backUpToRepository(
@@ -91,7 +92,6 @@ function isPassing(error: unknown): boolean {
 /** One backup, with what follows it. */
 class BackupJob {
   readonly #nextId = randomIds('');
-  #prunedAt = Number.NEGATIVE_INFINITY;
   #saidSecret = false;
 
   constructor(
@@ -141,9 +141,12 @@ class BackupJob {
 
   async #prune(): Promise<void> {
     const { retention, json } = this.flags;
-    if (retention === undefined || performance.now() - this.#prunedAt < PRUNE_EVERY_MS) return;
+    if (retention === undefined) return;
+    const { storage } = this.repository;
+    const last = await storage.head(LAST_PRUNE);
+    if (last !== undefined && Date.now() - last.modifiedAt < PRUNE_EVERY_MS) return;
     const result = await pruneRepository(this.repository, retention, Date.now(), false);
-    this.#prunedAt = performance.now();
+    await storage.put(LAST_PRUNE, new Uint8Array());
     if (result.deleted.length === 0 || json) return;
     this.context.output.out(
       `Deleted ${count(result.deleted.length, 'backup')} (${sizeText(result.bytes)}); ${result.kept.length} remain.`,

@@ -1,38 +1,23 @@
 import { resolve } from 'node:path';
-import { DataFolderInUseError } from '../app/data-folder.ts';
-import { databaseServers, journalFolder } from '../app/database-servers.ts';
-import type { Config } from '../config/schema.ts';
+import { journalFolder } from '../app/database-servers.ts';
 import { readJournal } from '../metering/journal-files.ts';
-import { ObjectStorageError } from '../platform/object-storage/object-storage.ts';
 import { createBackup } from '../storage/backup/create-backup.ts';
-import { BackupError, type BackupManifest } from '../storage/backup/manifest.ts';
+import type { BackupManifest } from '../storage/backup/manifest.ts';
 import { BackupRepository } from '../storage/backup/repository/repository.ts';
-import type { DatabaseServer } from '../storage/sql/database-server.ts';
-import { isPlainBackup, type LocationFlags, openStorage, secretFrom } from './backup-location.ts';
-import { type RetentionFlags, retentionFrom } from './backup-retention.ts';
+import {
+  type BackupContext,
+  type BackupFlags,
+  count,
+  serversOf,
+  sizeText,
+  withCommandErrors,
+} from './backup-context.ts';
+import { isPlainBackup, openStorage, secretFrom } from './backup-location.ts';
+import { retentionFrom } from './backup-retention.ts';
 import { installationFiles } from './installation-files.ts';
-import { CommandError, type Output, type StoreCommand } from './output.ts';
+import { CommandError } from './output.ts';
 import { progressLine } from './progress.ts';
 import { durationFrom } from './values.ts';
-
-/** A command on the databases, with the file of the configuration. */
-export interface BackupContext extends StoreCommand {
-  /** Null without one. */
-  readonly configFile: string | null;
-  readonly version: string;
-}
-
-export interface BackupFlags extends LocationFlags, RetentionFlags {
-  readonly force?: boolean;
-  readonly json?: boolean;
-  readonly incremental?: boolean;
-  readonly full?: boolean;
-  /** A duration. */
-  readonly every?: string;
-  readonly include: readonly string[];
-  /** False for `--no-files`. */
-  readonly files: boolean;
-}
 
 const MIN_INTERVAL_MS = 10_000;
 
@@ -118,41 +103,4 @@ function summaryOf({
     files: files.length,
     bytes: [...databases, ...journal, ...files].reduce((sum, file) => sum + file.bytes, 0),
   };
-}
-
-export function serversOf(config: Config, output: Output): Map<string, DatabaseServer> {
-  return databaseServers(config, (error) =>
-    output.err(`The database server closed an idle connection: ${String(error)}`),
-  );
-}
-
-export async function withCommandErrors<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (
-      error instanceof BackupError ||
-      error instanceof DataFolderInUseError ||
-      error instanceof ObjectStorageError
-    ) {
-      throw new CommandError(error.message, { cause: error });
-    }
-    throw error;
-  }
-}
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }

@@ -11,7 +11,7 @@ import {
   restoreBackup,
 } from '../storage/backup/restore-backup.ts';
 import type { BackupSource, RestorableBackup } from '../storage/backup/source.ts';
-import { count, serversOf, sizeText, withCommandErrors } from './backup.ts';
+import { count, serversOf, sizeText, withCommandErrors } from './backup-context.ts';
 import { type LocationFlags, openSource } from './backup-location.ts';
 import type { StoreCommand } from './output.ts';
 import { progressLine } from './progress.ts';

@@ -23,7 +23,7 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'weir-scripts-'));
   mkdirSync(join(folder, 'scripts'));
-  for (const name of ['setup.sh', 'health-check.sh', 'deploy.sh']) {
+  for (const name of ['setup.sh', 'health-check.sh', 'deploy.sh', 'backup.sh', 'restore.sh']) {
     cpSync(join(root, 'scripts', name), join(folder, 'scripts', name));
   }
   cpSync(join(root, '.env.example'), join(folder, '.env.example'));
@@ -66,6 +66,29 @@ describe.skipIf(!has('openssl'))('setup.sh', () => {
   test('says what an unknown argument is', async () => {
     const { code, output } = await run('setup.sh', ['--domian', 'x']);
     expect([code, output]).toEqual([2, expect.stringContaining('Unknown argument "--domian"')]);
+  });
+});
+
+describe('backup.sh and restore.sh', () => {
+  test('call weir with the files of the installation, and a folder named after the time', async () => {
+    const program = join(folder, 'weir-arguments');
+    writeFileSync(program, '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    mkdirSync(join(folder, 'deploy/nginx'), { recursive: true });
+    const env = { WEIR: program };
+    const backup = await run('backup.sh', ['local', '--json'], env);
+    const lines = backup.output.trim().split('\n');
+    expect([backup.code, lines[0]]).toEqual([0, 'backup']);
+    expect(lines[1]).toMatch(/^backups\/\d{4}(?:-\d\d){5}$/);
+    expect(lines).toContain('deploy/nginx');
+    expect(lines.at(-1)).toBe('--json');
+    const bucket = await run('backup.sh', ['local', 's3://backups/weir', '--every', '5m'], env);
+    expect(bucket.output).toContain('backup\ns3://backups/weir\n--include\n');
+    const restore = await run('restore.sh', ['local', 's3://backups/weir', '--dry-run'], env);
+    expect([restore.code, restore.output]).toEqual([0, 'restore\ns3://backups/weir\n--dry-run\n']);
+    expect(await run('restore.sh', ['--dry-run'], env)).toMatchObject({ code: 2 });
+    expect((await run('restore.sh', ['--help'])).output).toContain(
+      'scripts/restore.sh [compose|local] LOCATION',
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BackupContext, BackupFlags } from '../backup.ts';
+import type { BackupContext, BackupFlags } from '../backup-context.ts';
 import type { ListFlags, PruneFlags, VerifyFlags } from '../backup-repository.ts';
 import type { RestoreFlags } from '../restore.ts';
 import { repeated } from './group.ts';
