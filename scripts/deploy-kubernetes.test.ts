@@ -24,6 +24,17 @@ const SECRETS = {
   REDIS_URL: 'redis://redis:6379',
   WEIR_DATA_DIR: '/var/lib/weir',
 };
+/** What regions have in addition, from `region.env` and the common secrets of Terraform. */
+const REGION = {
+  ...Object.fromEntries(
+    read('kubernetes/components/region/region.env')
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=', 2)),
+  ),
+  DATABASE_URL_US_EAST_1: 'postgres://weir:secret@us/weir',
+  DATABASE_URL_AP_SOUTHEAST_1: 'postgres://weir:secret@ap/weir',
+};
 const load = (text: string, env: Record<string, string>) =>
   loadConfig({
     env: { WEIR_CONFIG: '/etc/weir/weir.yaml', ...env },
@@ -69,7 +80,9 @@ const Services = z.array(
 const Kustomization = z.object({
   resources: z.array(z.string()).default([]),
   components: z.array(z.string()).default([]),
-  configMapGenerator: z.array(z.object({ files: z.array(z.string()) })).default([]),
+  configMapGenerator: z
+    .array(z.object({ files: z.array(z.string()).default([]), envs: z.array(z.string()).default([]) }))
+    .default([]),
 });
 const documents = (...path: string[]) => parseAllDocuments(read(...path)).map((document) => document.toJS());
 const deployment = Deployment.parse(parse(read('kubernetes/base/deployment.yaml')));
@@ -86,7 +99,7 @@ describe('manifests', () => {
     const used = new Set<string>();
     for (const path of yamlFiles.filter((name) => name.endsWith('kustomization.yaml'))) {
       const { resources, components, configMapGenerator } = Kustomization.parse(parse(read(path)));
-      const files = configMapGenerator.flatMap((one) => one.files);
+      const files = configMapGenerator.flatMap((one) => [...one.files, ...one.envs]);
       for (const name of [...resources, ...components, ...files]) {
         const target = normalize(join(dirname(path), name));
         expect({ path, name, exists: existsSync(join(DEPLOY, target)) }).toEqual({
@@ -111,7 +124,12 @@ describe('manifests', () => {
     '%s is a valid configuration, and drains within the grace period',
     (path) => {
       const isDevelopment = path.includes('overlays/dev');
-      const config = load(read(path), isDevelopment ? { WEIR_DATA_DIR: '/var/lib/weir' } : SECRETS);
+      const config = load(
+        read(path),
+        isDevelopment
+          ? { WEIR_DATA_DIR: '/var/lib/weir' }
+          : { ...SECRETS, ...(path.includes('enterprise') && REGION) },
+      );
       const ports = new Map(container.ports.map(({ name, containerPort }) => [name, containerPort]));
       expect(config.server.port).toBe(ports.get('http') ?? 0);
       expect(config.server.metrics_port).toBe(ports.get('metrics') ?? 0);
@@ -119,6 +137,33 @@ describe('manifests', () => {
       const { spec } = deployment.spec.template;
       const before = container.lifecycle.preStop.sleep.seconds;
       expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(before + config.server.drain_timeout / 1000);
+    },
+  );
+
+  test('the regions are those of Terraform, with the servers and variables that it makes', () => {
+    const config = load(read('kubernetes/overlays/enterprise/weir.yaml'), { ...SECRETS, ...REGION });
+    const terraform = read('terraform/environments/enterprise/main.tf');
+    const made = [...terraform.matchAll(/^ {2}region {17}= "([a-z0-9-]+)"/gm)].map(([, id]) => id ?? '');
+    expect(config.regions.map(({ id }) => id)).toEqual(made);
+    expect([config.storage.region, ...config.storage.servers.map(({ region }) => region)]).toEqual(made);
+    for (const name of Object.keys(REGION).filter((one) => one.startsWith('DATABASE_URL'))) {
+      expect(terraform).toMatch(new RegExp(`^ {4}${name} +=`, 'm'));
+    }
+  });
+
+  test.each(['small', 'production', 'enterprise'])(
+    'machines of Terraform and gateways of the overlay %s have the same bounds',
+    (name) => {
+      const [, min, max] =
+        /^ +general_size +=[^\n]*min = (\d+), max = (\d+)/m.exec(
+          read('terraform/environments', name, 'main.tf'),
+        ) ?? [];
+      const base = read('kubernetes/base/hpa.yaml');
+      const overlay = read('kubernetes/overlays', name, 'kustomization.yaml');
+      const bound = (key: string) =>
+        (new RegExp(`path: /spec/${key}, value: (\\d+)`).exec(overlay) ??
+          new RegExp(`^  ${key}: (\\d+)`, 'm').exec(base))?.[1];
+      expect([min, max]).toEqual([bound('minReplicas'), bound('maxReplicas')]);
     },
   );
 

@@ -202,6 +202,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, env, stores, clock, events, instance, isWorker: worker !== undefined },
   });
   const queued = createJobs({
+    regions: () => regions.current,
     ...{ config: initial, stores, clock, events, instance, metrics },
     isReady: () => lifecycle.state === 'ready',
   });

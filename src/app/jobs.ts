@@ -6,6 +6,7 @@ import { JobWorker } from '../jobs/job-worker.ts';
 import { BLOCK_MS, RedisJobQueue } from '../jobs/redis-job-queue.ts';
 import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Regions } from '../regions/regions.ts';
 import type { Job } from './job-runner.ts';
 import { RedisConnection, redisSettings } from './redis-connection.ts';
 import type { Stores } from './stores.ts';
@@ -18,6 +19,8 @@ export interface JobOptions {
   /** Names this process, and no other. */
   readonly instance: string;
   readonly metrics: Metrics;
+  /** Which region serves a tenant. */
+  readonly regions: () => Pick<Regions, 'place'>;
   /** Whether this process accepts work. */
   readonly isReady: () => boolean;
 }
@@ -37,6 +40,11 @@ export function createJobs(options: JobOptions): JobParts {
   const { control, access } = stores;
   const sqlQueue = new SqlJobQueue({
     ...{ control, clock, random: Math.random },
+    // Their content stays where the tenant is served.
+    runsFor: (tenant) => {
+      const residency = access.tenant(tenant)?.residency;
+      return !residency || options.regions().place(residency).kind === 'here';
+    },
     weightOf: (tenant) => access.tenant(tenant)?.document.weight ?? 1,
   });
   const redis = createRedisQueue(config, sqlQueue, clock, instance);

@@ -25,6 +25,8 @@ export interface SqlJobQueueOptions {
   readonly clock: Pick<Clock, 'wallTime'>;
   /** Share of a tenant; more than 0. */
   readonly weightOf: (tenant: string) => number;
+  /** Whether this gateway may run the jobs of a tenant; those of all where absent. Others are left to gateways elsewhere. */
+  readonly runsFor?: ((tenant: string) => boolean) | undefined;
   /** From 0 to 1: tenants with equal shares take turns by chance. */
   readonly random: () => number;
 }
@@ -57,14 +59,15 @@ export class SqlJobQueue implements JobQueue {
   }
 
   async claim({ kind, owner, limit, leaseMs }: ClaimOptions): Promise<LeasedJob[]> {
-    const { control, clock, weightOf, random } = this.options;
+    const { control, clock, weightOf, random, runsFor } = this.options;
     const now = clock.wallTime();
     await requeueExpired(control, now);
     let free = limit;
     const leased: LeasedJob[] = [];
     // A second round, where a tenant had fewer jobs than places.
     for (let round = 0; round < 2 && free > 0; round += 1) {
-      const tenants = await dueTenants(control, kind, now);
+      const due = await dueTenants(control, kind, now);
+      const tenants = runsFor ? due.filter(runsFor) : due;
       if (tenants.length === 0) break;
       const order = tenants
         .map((tenant) => ({ tenant, at: random() }))

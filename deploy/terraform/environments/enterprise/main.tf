@@ -1,5 +1,6 @@
 # Three regions, 3,000 to 5,000 US dollars a month without GPUs: each has its own cluster and stores, so that tenants can be
-# bound to one. Latency routing sends clients to the nearest healthy region.
+# bound to one. They share one control database and one secret (docs/multi-region.md). Latency routing sends clients to the
+# nearest healthy region.
 
 terraform {
   required_version = ">= 1.8"
@@ -8,6 +9,10 @@ terraform {
     aws = {
       source  = "hashicorp/aws"
       version = "~> 6.0"
+    }
+    random = {
+      source  = "hashicorp/random"
+      version = "~> 3.7"
     }
   }
 
@@ -22,11 +27,30 @@ locals {
   tags = { project = "weir", environment = "enterprise" }
   size = {
     general_instance_types = ["m7i.xlarge"]
-    general_size           = { min = 3, max = 20 }
+    general_size           = { min = 3, max = 10 }
     gpu_instance_types     = ["g6.12xlarge"]
     gpu_size               = { min = 2, max = 16 }
     database               = { instance_class = "db.m7g.2xlarge", storage_gb = 500, multi_az = true, backup_days = 35 }
     redis                  = { node_type = "cache.m7g.xlarge", nodes = 3, snapshot_days = 7 }
+  }
+}
+
+# Gateways of all regions recognise the same keys, and what they forward to each other.
+resource "random_password" "gateway" {
+  for_each = toset(["admin_key", "secret"])
+
+  length  = 64
+  special = false
+}
+
+locals {
+  # The control database is the one of eu-central-1; the others have tenants of their regions.
+  common_secrets = {
+    WEIR_ADMIN_KEY              = random_password.gateway["admin_key"].result
+    WEIR_SECRET                 = random_password.gateway["secret"].result
+    DATABASE_URL                = module.eu_central_1.database_url
+    DATABASE_URL_US_EAST_1      = module.us_east_1.database_url
+    DATABASE_URL_AP_SOUTHEAST_1 = module.ap_southeast_1.database_url
   }
 }
 
@@ -71,6 +95,7 @@ module "eu_central_1" {
   gpu_size               = local.size.gpu_size
   database               = local.size.database
   redis                  = local.size.redis
+  more_secrets           = local.common_secrets
 }
 
 module "us_east_1" {
@@ -87,6 +112,7 @@ module "us_east_1" {
   gpu_size               = local.size.gpu_size
   database               = local.size.database
   redis                  = local.size.redis
+  more_secrets           = local.common_secrets
 }
 
 module "ap_southeast_1" {
@@ -103,6 +129,43 @@ module "ap_southeast_1" {
   gpu_size               = local.size.gpu_size
   database               = local.size.database
   redis                  = local.size.redis
+  more_secrets           = local.common_secrets
+}
+
+module "peering_eu_us" {
+  source = "../../modules/peering"
+  providers = {
+    aws.first  = aws.eu_central_1
+    aws.second = aws.us_east_1
+  }
+
+  name   = "weir-enterprise-eu-us"
+  first  = module.eu_central_1.peer
+  second = module.us_east_1.peer
+}
+
+module "peering_eu_ap" {
+  source = "../../modules/peering"
+  providers = {
+    aws.first  = aws.eu_central_1
+    aws.second = aws.ap_southeast_1
+  }
+
+  name   = "weir-enterprise-eu-ap"
+  first  = module.eu_central_1.peer
+  second = module.ap_southeast_1.peer
+}
+
+module "peering_us_ap" {
+  source = "../../modules/peering"
+  providers = {
+    aws.first  = aws.us_east_1
+    aws.second = aws.ap_southeast_1
+  }
+
+  name   = "weir-enterprise-us-ap"
+  first  = module.us_east_1.peer
+  second = module.ap_southeast_1.peer
 }
 
 # Set the names of load balancers once the clusters have made them; until then there is no edge.

@@ -37,7 +37,7 @@ module "region" {
   protected         = true
 
   general_instance_types = ["m7i.large"]
-  general_size           = { min = 3, max = 10 }
+  general_size           = { min = 2, max = 10 }
   gpu_size               = { min = 2, max = 8 }
 
   database = {

@@ -70,6 +70,7 @@ module "stores" {
   gateway_role_name        = module.cluster.gateway_role_name
   kms_key_arn              = aws_kms_key.this.arn
   protected                = var.protected
+  more_secrets             = var.more_secrets
   database                 = var.database
   redis                    = var.redis
 }

@@ -65,6 +65,13 @@ variable "gpu_spot_percent" {
   default     = 60
 }
 
+variable "more_secrets" {
+  description = "More variables of the gateway: what regions have in common, such as WEIR_SECRET."
+  type        = map(string)
+  sensitive   = true
+  default     = {}
+}
+
 variable "protected" {
   description = "Whether deletion of stores needs a second step."
   type        = bool

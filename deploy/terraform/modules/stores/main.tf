@@ -1,5 +1,13 @@
 # PostgreSQL, Redis, a bucket for backups and archives, and the secrets of the gateway.
 
+locals {
+  database_url = format(
+    "postgres://weir:%s@%s/weir?sslmode=verify-full",
+    random_password.database.result,
+    aws_db_instance.this.endpoint,
+  )
+}
+
 resource "random_password" "database" {
   length  = 40
   special = false
@@ -246,20 +254,16 @@ resource "aws_secretsmanager_secret" "gateway" {
 resource "aws_secretsmanager_secret_version" "gateway" {
   secret_id = aws_secretsmanager_secret.gateway.id
 
-  secret_string = jsonencode({
+  secret_string = jsonencode(merge({
     WEIR_ADMIN_KEY = random_password.gateway["admin_key"].result
     WEIR_SECRET    = random_password.gateway["secret"].result
-    DATABASE_URL = format(
-      "postgres://weir:%s@%s/weir?sslmode=verify-full",
-      random_password.database.result,
-      aws_db_instance.this.endpoint,
-    )
+    DATABASE_URL   = local.database_url
     REDIS_URL = format(
       "rediss://:%s@%s:6379",
       random_password.redis.result,
       aws_elasticache_replication_group.this.primary_endpoint_address,
     )
-  })
+  }, var.more_secrets))
 
   lifecycle {
     ignore_changes = [secret_string]

@@ -33,6 +33,13 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "more_secrets" {
+  description = "More variables of the gateway, and others in place of those above: what regions have in common."
+  type        = map(string)
+  sensitive   = true
+  default     = {}
+}
+
 variable "protected" {
   description = "Whether deletion needs a second step, and leaves a snapshot."
   type        = bool
