@@ -285,3 +285,16 @@ describe.skipIf(!hasRedis)('notices in streams of Redis', () => {
     );
   });
 });
+
+test('a gateway leaves the jobs of tenants that another region serves', async () => {
+  const { control, clock } = await openDatabase(sqlite());
+  const queueOf = (tenants: readonly string[]) =>
+    new SqlJobQueue({
+      ...{ control, clock, random: () => 0, weightOf: () => 1 },
+      runsFor: (tenant) => tenants.includes(tenant),
+    });
+  const [eu, us] = [queueOf(['acme', 'anywhere']), queueOf(['anywhere'])];
+  await eu.add([job('a', 'acme'), job('b', 'anywhere')]);
+  expect((await claim(us, 5)).map(({ id }) => id)).toEqual(['b']);
+  expect((await claim(eu, 5, 'gw_2')).map(({ id }) => id)).toEqual(['a']);
+});
