@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
+import { addAlertCommands } from './cli/commands/alerts.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
 import { addBackupCommands } from './cli/commands/backup.ts';
 import { addBillingCommands } from './cli/commands/billing.ts';
@@ -186,6 +187,7 @@ function commands(setExit: (code: number) => void): Command {
   addPeopleCommands(program, tools);
   addPluginCommands(program, { load: async () => (await loader())(), output, cwd, env, setExit });
   addReportCommands(program, tools);
+  addAlertCommands(program, tools);
   addBillingCommands(program, tools);
   addAuditCommands(program, tools);
   addSecretCommands(program, { ...tools, load: async () => (await loader())(), env, output, setExit });

@@ -21,8 +21,8 @@ export interface AlertEngineOptions {
   readonly usage: Pick<SqlAlertUsage, 'failingTenants'>;
   /** Those that exist. */
   readonly tenants: () => readonly AlertTenant[];
-  readonly evaluation: TenantEvaluation;
-  readonly transitions: Transitions;
+  readonly evaluation: Pick<TenantEvaluation, 'visit' | 'retain'>;
+  readonly transitions: Pick<Transitions, 'apply' | 'end'>;
   /** A tenant that could not be evaluated; its alerts stay as they are. */
   readonly onFailure: (error: unknown) => void;
 }

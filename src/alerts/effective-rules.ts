@@ -60,6 +60,14 @@ export class EffectiveRules {
     return rules;
   }
 
+  /** @returns the rules of the platform, those that only tenants have alerts of included */
+  defaults(): ReadonlyMap<string, SourcedRule> {
+    return combinedRules([
+      { source: 'config', rules: this.config },
+      { source: 'platform', rules: this.stored.get('') ?? [] },
+    ]);
+  }
+
   /** @returns the rules that are evaluated */
   enabled(tenant: string | null): readonly AlertRule[] {
     const all = this.all(tenant);

@@ -94,3 +94,22 @@ export function plainText(content: MessageContent): string {
   if (content.more > 0) parts.push(`${content.more} more alerts of this rule fire.`);
   return `${parts.join('\n\n')}\n`;
 }
+
+/** @returns a message that says that it is a test */
+export function testContent(
+  id: string,
+  tenant: string | null,
+  now: number,
+  links: AlertLinks,
+): MessageContent {
+  const alert: Alert = {
+    ...{ id: 'alt_test', tenant, rule: 'test', kind: 'error_rate', subject: 'test', labels: {} },
+    ...{ severity: 'info', summary: 'This is a test of a receiver. Nothing is wrong.', value: 0 },
+    ...{ threshold: null, unit: '', state: 'firing', since: now, firedAt: now, clearSince: null },
+    ...{ resolvedAt: null, flaps: 0, updatedAt: now },
+  };
+  return {
+    ...{ id, episode: id, status: 'firing', rule: 'test', more: 0, isRepeated: false, isTest: true },
+    alerts: [messageAlertOf(alert, links)],
+  };
+}

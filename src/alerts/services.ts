@@ -8,12 +8,14 @@ import type { Sources } from '../tenancy/change-context.ts';
 import type { AlertSettings } from './alert-settings.ts';
 import type { MessageSender } from './message-sender.ts';
 import type { Receivers } from './receivers.ts';
+import type { Rules } from './rules.ts';
 import type { Silences } from './silences.ts';
 
 /** What the admin API and commands use of alerts. */
 export interface Alerts {
   readonly control: Kysely<ControlTables>;
   readonly settings: () => AlertSettings;
+  readonly rules: Rules;
   readonly silences: Silences;
   readonly receivers: Receivers;
   readonly sender: Pick<MessageSender, 'attempt'>;

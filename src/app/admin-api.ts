@@ -1,3 +1,4 @@
+import { alertRoutes } from '../api/admin/alerts.ts';
 import { auditRoutes } from '../api/admin/audit.ts';
 import { billingRoutes } from '../api/admin/billing.ts';
 import { cacheRoutes } from '../api/admin/cache.ts';
@@ -58,6 +59,7 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...guardrailRoutes(admin),
     ...eventRoutes(admin),
     ...webhookRoutes(admin),
+    ...alertRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),
     ...invoiceRoutes(billing),

@@ -4,6 +4,7 @@ import type { LimitUse } from '../alerts/limit-use.ts';
 import { MessageSender } from '../alerts/message-sender.ts';
 import { Notifier } from '../alerts/notifier.ts';
 import { Receivers } from '../alerts/receivers.ts';
+import { Rules } from '../alerts/rules.ts';
 import type { Alerts } from '../alerts/services.ts';
 import { Silences } from '../alerts/silences.ts';
 import { type AlertTenant, TenantEvaluation } from '../alerts/tenant-evaluation.ts';
@@ -63,6 +64,7 @@ export function createAlerts(options: AlertOptions): AlertParts {
       : databases.use({ tenant }, (db) =>
           db.transaction().execute((transaction) => writeAudit(transaction, entry)),
         );
+  const rules = new Rules({ control, sources, settings, audit });
   const silences = new Silences({ control, sources, audit });
   const receivers = new Receivers({ control, sources, box, settings, allowPrivate, audit });
   const usage = new SqlAlertUsage(databases, control);
@@ -113,6 +115,7 @@ export function createAlerts(options: AlertOptions): AlertParts {
     alerts: {
       control,
       settings,
+      rules,
       silences,
       receivers,
       sender,

@@ -18,6 +18,8 @@ export const PERMISSIONS = {
   'audit:read': 'See the audit trail.',
   'events:read': 'See durable events, webhooks and their deliveries.',
   'webhooks:write': 'Create, change and delete webhooks; trigger test events.',
+  'alerts:read': 'See alerts, their rules, silences and receivers (never their secrets).',
+  'alerts:write': 'Change rules, silences and receivers of alerts.',
   'tenants:list': 'See all tenants.',
   'tenants:create': 'Create tenants.',
   'tenants:delete': 'Delete tenants with their data.',
@@ -34,7 +36,7 @@ export type Permission = keyof typeof PERMISSIONS;
 export const ROLES = ['owner', 'admin', 'developer', 'billing', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
-const VIEWER: readonly Permission[] = ['tenant:read', 'members:read', 'usage:read'];
+const VIEWER: readonly Permission[] = ['tenant:read', 'members:read', 'usage:read', 'alerts:read'];
 const DEVELOPER: readonly Permission[] = [...VIEWER, 'inference:use', 'keys:own', 'keys:read'];
 const BILLING: readonly Permission[] = [...VIEWER, 'billing:read', 'billing:write'];
 const ADMIN: readonly Permission[] = [
@@ -47,6 +49,7 @@ const ADMIN: readonly Permission[] = [
   'requests:read',
   'events:read',
   'webhooks:write',
+  'alerts:write',
 ];
 const OWNER: readonly Permission[] = [...ADMIN, 'owners:write'];
 

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Webhook } from 'standardwebhooks';
+import { dryRun } from '../../src/alerts/dry-run.ts';
 import type { Observation } from '../../src/alerts/observations.ts';
+import { ruleOf } from '../../src/alerts/rule.ts';
+import type { Alerts } from '../../src/alerts/services.ts';
+import { alertRule } from '../../src/config/alert-schema.ts';
 import { limitSchema } from '../../src/core/limit-schema.ts';
 import type { UsageEvent } from '../../src/storage/usage-event.ts';
 import { newWebhookSecret } from '../../src/webhooks/signature.ts';
@@ -157,6 +161,7 @@ for (const database of INSTALLATION_DATABASES) {
         { metric: 'tokens', key: null, value: 30_000, expected: 3_060, hour: start - HOUR },
         { metric: 'tokens', key: 'key_1', value: 30_000, expected: 3_060, hour: start - HOUR },
       ]);
+      if (database.name === 'SQLite') await assertDryRuns(gateway.alerts, one.now);
       assertMails();
       assertWebhooks();
       assertChats();
@@ -164,6 +169,19 @@ for (const database of INSTALLATION_DATABASES) {
       await installation.dispose();
     }, 60_000);
   });
+}
+
+/** The same alerts are found in the stored sums. */
+async function assertDryRuns(alerts: Alerts, now: number): Promise<void> {
+  const found: Record<string, number> = {};
+  for (const id of new Set(TENANT_RULES)) {
+    const rule = ruleOf(alertRule().parse({ id }));
+    const run = rule && (await dryRun(alerts, { id: 'acme', timeZone: 'Europe/Zurich' }, rule, now));
+    found[id] = run?.alerts.length ?? -1;
+  }
+  // The budget is ten times as large now.
+  const none = { limit_near: 0, limit_reached: 0, spend_pace: 0 };
+  expect(found).toEqual({ error_rate: 1, latency: 1, rejections: 1, unusual_use: 1, ...none });
 }
 
 /** The rules that a receiver heard of, with the words of each message. */

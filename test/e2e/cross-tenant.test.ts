@@ -45,6 +45,12 @@ async function createTenant(organisation: Organisation, id: string, name: string
   const webhook = await organisation.done('POST', `${at}/webhooks`, {
     ...{ url: `https://${id}.example.com/`, description: `${name} hook`, events: ['*'] },
   });
+  const receiver = await organisation.done('POST', `${at}/alert-receivers`, {
+    ...{ name: `${name} chat`, type: 'slack', url: `https://${id}.example.com/alerts` },
+  });
+  const silence = await organisation.done('POST', `${at}/alert-silences`, {
+    ...{ matchers: [{ label: 'rule', value: 'latency' }], comment: `${name} pause` },
+  });
   const response = await gateway.call('POST', '/v1/responses', {
     key: String(key.key),
     body: { model: 'simulator', input: `${id}-answer`, max_output_tokens: 5 },
@@ -57,7 +63,8 @@ async function createTenant(organisation: Organisation, id: string, name: string
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
       ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
       ...{ invoice: 'none', cost: 'none' },
-      ...{ webhook: String(webhook.id), delivery: 'none' },
+      ...{ webhook: String(webhook.id), delivery: 'none', alert: 'none', rule: 'latency' },
+      ...{ receiver: String(receiver.id), silence: String(silence.id) },
     },
     key: String(key.key),
     ownerSession,

@@ -3,6 +3,7 @@ import { type Observation, ObservationReporter } from '../../src/alerts/observat
 import { createAlerts } from '../../src/app/alerts.ts';
 import { CONFIG_CATALOG } from '../../src/app/config-catalog.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { countersOf } from '../../src/limits/counter.ts';
 import {
@@ -29,6 +30,9 @@ export interface AlertInstallation {
   round(gateway: ReturnType<typeof createAlerts>): Promise<void>;
   /** @returns types, tenants and rules of the stored events about alerts, in order */
   events(): Promise<readonly (readonly [type: string, tenant: string, rule: string])[]>;
+  /** What commands on its databases get. */
+  readonly commandConfig: Config;
+  readonly commandEnv: Readonly<Record<string, string>>;
   dispose(): Promise<void>;
 }
 
@@ -80,6 +84,8 @@ export async function alertInstallation(
         .execute();
       return rows.map(({ type, tenant, data }) => [type, tenant, String(JSON.parse(data).rule)] as const);
     },
+    commandConfig: { ...config, storage: installation.config.storage },
+    commandEnv: { ...env, WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },
     dispose: () => installation.dispose(),
   };
   installation.setTime(self.now);

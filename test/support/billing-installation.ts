@@ -7,6 +7,7 @@ import { CONFIG_CATALOG } from '../../src/app/config-catalog.ts';
 import { openStores, type Stores } from '../../src/app/stores.ts';
 import type { Billing } from '../../src/billing/services.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { EventBus } from '../../src/events/event-bus.ts';
 import { openPostgresUsage } from '../../src/storage/sql/postgres-usage-database.ts';
@@ -29,6 +30,7 @@ export interface BillingInstallation {
   addTenant(id: string, timeZone?: string): Promise<void>;
   /** Stores events of a tenant; members that are absent have plain values. */
   use(tenant: string, events: readonly Partial<UsageEvent>[]): Promise<void>;
+  readonly config: Config;
   /** The environment of commands on its databases. */
   readonly env: Readonly<Record<string, string>>;
   /** Billing as another process has it, with connections of its own. */
@@ -80,7 +82,7 @@ export async function billingInstallation(
   };
   const { stores, billing } = await process();
   return {
-    ...{ stores, billing, env },
+    ...{ stores, billing, env, config },
     events: async () => {
       const rows = await stores.control
         .selectFrom('event_log')

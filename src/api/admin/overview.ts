@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { alertOf } from '../../alerts/alert.ts';
+import { silenceOfAlert } from '../../alerts/silences.ts';
+import type { AlertKind } from '../../core/alert.ts';
 import type { SubjectLimits } from '../../core/limit.ts';
 import { amountOfNano } from '../../core/limit-schema.ts';
+import { listAlerts } from '../../storage/sql/alert-store.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import { isAllowed } from '../../tenancy/actor.ts';
 import { time } from './paging.ts';
@@ -35,13 +39,16 @@ const KINDS = [
   'losses',
   'limit',
   'webhook',
+  'alert',
 ] as const;
+/** Firing alerts that are read. */
+const MAX_ALERTS = 500;
 
 const problem = z.object({
   kind: z
     .enum(KINDS)
     .describe(
-      '`target_unavailable`: no requests go to it. `target_slow`: it takes three times as long as when idle. `engine`: it failed to start. `storage`: the disk rejects writes. `losses`: telemetry was lost since the start. `limit`: a quota or budget is used to 80 % or more. `webhook`: it was disabled, or has failed for a minute.',
+      '`target_unavailable`: no requests go to it. `target_slow`: it takes three times as long as when idle. `engine`: it failed to start. `storage`: the disk rejects writes. `losses`: telemetry was lost since the start. `limit`: a quota or budget is used to 80 % or more. `webhook`: it was disabled, or has failed for a minute. `alert`: an alert fires that is not silenced.',
     ),
   severity: z.enum(['failing', 'warning']).describe('`failing` now, or `warning`: degraded, or will fail.'),
   subject: z.string().describe('What it is about, such as `openai/gpt-4o` or the name of a key.'),
@@ -69,16 +76,17 @@ export function overviewRoutes(services: AdminServices): RegisteredRoute[] {
       permission: null,
       summary: 'List what is wrong now',
       description:
-        'Targets that get no requests or are slow, engines, storage and losses for platform administrators; quotas and budgets that are nearly used, of the tenants whose billing the caller sees; webhooks that fail, of those whose events the caller sees.',
+        'Targets that get no requests or are slow, engines, storage and losses for platform administrators; quotas and budgets that are nearly used, of the tenants whose billing the caller sees; webhooks that fail, of those whose events the caller sees; alerts of the tenants that the caller sees, and for platform administrators those of the platform.',
       ...NO_INPUT,
       response: overviewObject,
       handle: async ({ actor }) => {
         const limits = await limitProblems(services, actor);
-        const all = [
+        const known = [
           ...(actor.platform ? platformProblems(services) : []),
           ...limits.problems,
           ...(await webhookProblems(services, actor)),
         ];
+        const all = [...known, ...(await alertProblems(services, actor, known))];
         const problems = KINDS.flatMap((kind) => all.filter((one) => one.kind === kind).slice(0, MAX_SHOWN));
         const failing = (one: Problem) => Number(one.severity === 'failing');
         return {
@@ -172,6 +180,43 @@ async function webhookProblems(
           ? `The webhook ${url} is disabled: ${disabledReason}.`
           : `The webhook ${url} has accepted nothing since ${since}.`,
         details: { webhook: id, failing_since: since },
+      },
+    ];
+  });
+}
+
+/** Kinds of alerts by the kind of problem that says the same, and is current to the second. */
+const SHOWN_AS: Readonly<Partial<Record<AlertKind, Problem['kind']>>> = {
+  limit_used: 'limit',
+  target_unavailable: 'target_unavailable',
+  engine_failed: 'engine',
+  storage_failing: 'storage',
+};
+
+async function alertProblems(
+  services: AdminServices,
+  actor: Actor,
+  known: readonly Problem[],
+): Promise<Problem[]> {
+  const { control, silences } = await services.alerts();
+  const rows = await listAlerts(control, { tenant: undefined, states: ['firing'], limit: MAX_ALERTS });
+  const visible = rows
+    .map(alertOf)
+    .filter(({ tenant }) => (tenant === null ? actor.platform : isAllowed(actor, 'alerts:read', tenant)));
+  if (visible.length === 0) return [];
+  const active = await silences.active(services.clock.wallTime());
+  return visible.flatMap((alert): Problem[] => {
+    const { id, rule, kind, subject, severity, summary, tenant, since } = alert;
+    const same = SHOWN_AS[kind];
+    const isShown = known.some(
+      (one) => one.kind === same && (kind === 'limit_used' ? one.tenant === tenant : one.subject === subject),
+    );
+    if (isShown || silenceOfAlert(alert, active, actor.platform ? null : tenant)) return [];
+    return [
+      {
+        ...{ kind: 'alert', severity: severity === 'critical' ? 'failing' : 'warning', subject: rule },
+        ...{ message: summary, tenant },
+        details: { alert: id, subject, severity, since: time(since) },
       },
     ];
   });

@@ -239,3 +239,31 @@ export async function deleteOldAlerts(db: Db, before: number, now: number): Prom
     .where('tenant', 'not in', existing(db))
     .execute();
 }
+
+/** Messages to one receiver. */
+export interface MessageFilter {
+  readonly receiver: string;
+  readonly limit: number;
+  /** The last one of the page before. */
+  readonly after?: { readonly at: number; readonly id: string } | undefined;
+}
+
+/** @returns messages, the latest first */
+export function listMessages(db: Db, { receiver, limit, after }: MessageFilter): Promise<AlertMessageRow[]> {
+  return db
+    .selectFrom('alert_messages')
+    .selectAll()
+    .where('receiver', '=', receiver)
+    .$if(after !== undefined, (query) =>
+      query.where(({ eb, or, and }) =>
+        or([
+          eb('created_at', '<', after?.at ?? 0),
+          and([eb('created_at', '=', after?.at ?? 0), eb('id', '<', after?.id ?? '')]),
+        ]),
+      ),
+    )
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
+}

@@ -27,6 +27,15 @@ export interface HourUse {
   readonly cost: number;
 }
 
+/** Sums of one step of time of a model. */
+export interface ModelStep {
+  /** Unix milliseconds. */
+  readonly start: number;
+  readonly model: string;
+  readonly requests: number;
+  readonly rejected: number;
+}
+
 /** Requests of a tenant that failed with a status of 500 or higher. */
 export interface FailureCount {
   /** Unix milliseconds. */
@@ -37,6 +46,7 @@ export interface FailureCount {
 
 /** Rows of one query: more keys or models than these are not compared. */
 const MAX_ROWS = 5_000;
+const MAX_STEPS = 50_000;
 const PICO = 1e12;
 
 /**
@@ -127,6 +137,59 @@ export class SqlAlertUsage {
     return rows.flatMap(({ data, created_at }) => {
       const { model, count }: { model?: unknown; count?: unknown } = JSON.parse(data);
       return typeof model === 'string' && typeof count === 'number' ? [{ at: created_at, model, count }] : [];
+    });
+  }
+
+  /**
+   * Sums of a longer time, for dry runs.
+   * @param step milliseconds, whole minutes
+   * @returns requests by model, in the order of time
+   */
+  steps(scope: TenantScope, from: number, to: number, step: number): Promise<ModelStep[]> {
+    return this.databases.read(scope, async (db) => {
+      const start = sql`start - start % ${sql.lit(step)}`;
+      const { rows } = await sql<Record<string, string | number>>`
+        SELECT ${start} AS step, model, sum(requests) AS requests, sum(rejected) AS rejected FROM usage_metrics
+        WHERE period = 'minute' AND start >= ${from} AND start < ${to}
+        GROUP BY ${start}, model ORDER BY 1 LIMIT ${sql.lit(MAX_STEPS)}`.execute(db);
+      return rows.map((row) => ({
+        ...{ start: Number(row.step), model: String(row.model) },
+        ...{ requests: Number(row.requests), rejected: Number(row.rejected) },
+      }));
+    });
+  }
+
+  /** As `minutes`, by hour. */
+  hourlyTimes(scope: TenantScope, from: number, to: number): Promise<MinuteUse[]> {
+    return this.databases.read(scope, async (db) => {
+      const rows = await db
+        .selectFrom('usage_metrics')
+        .select(['start', 'model', 'provider', 'requests', 'rejected', 'latency', 'first_event'])
+        .where('period', '=', 'hour')
+        .where('start', '>=', from)
+        .where('start', '<', to)
+        .orderBy('start')
+        .limit(MAX_ROWS)
+        .execute();
+      return rows.map(({ first_event, requests, rejected, start, ...row }) => ({
+        ...row,
+        ...{ start: Number(start), requests: Number(requests), rejected: Number(rejected) },
+        firstEvent: first_event,
+      }));
+    });
+  }
+
+  /** @returns use by hour, of all keys together: `key` is empty */
+  hourlyUse(scope: TenantScope, from: number, to: number): Promise<HourUse[]> {
+    return this.databases.read(scope, async (db) => {
+      const { rows } = await sql<Record<string, string | number>>`
+        SELECT start, sum(requests) AS requests, sum(input_tokens + output_tokens) AS tokens, sum(cost_pico) AS cost
+        FROM usage_metrics WHERE period = 'hour' AND start >= ${from} AND start < ${to}
+        GROUP BY start LIMIT ${sql.lit(MAX_ROWS)}`.execute(db);
+      return rows.map((row) => ({
+        ...{ start: Number(row.start), key: '', requests: Number(row.requests) },
+        ...{ tokens: Number(row.tokens), cost: Number(row.cost) / PICO },
+      }));
     });
   }
 }

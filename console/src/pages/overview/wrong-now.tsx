@@ -6,7 +6,15 @@ import { Badge, ErrorPanel } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
 
 interface Problem {
-  readonly kind: 'target_unavailable' | 'target_slow' | 'engine' | 'storage' | 'losses' | 'limit' | 'webhook';
+  readonly kind:
+    | 'target_unavailable'
+    | 'target_slow'
+    | 'engine'
+    | 'storage'
+    | 'losses'
+    | 'limit'
+    | 'webhook'
+    | 'alert';
   readonly severity: 'failing' | 'warning';
   readonly subject: string;
   readonly message: string;
@@ -28,6 +36,7 @@ const CAUSES: Readonly<
   engine: { to: '/models', search: { tab: 'engines' } },
   limit: { to: '/tenants', search: { tab: 'limits' } },
   webhook: { to: '/events', search: { tab: 'webhooks' } },
+  alert: { to: '/alerts', search: {} },
   storage: undefined,
   losses: undefined,
 };
@@ -54,7 +63,12 @@ export function WrongNow() {
           const { kind, severity, subject, message, tenant: of, details } = problem;
           const cause = CAUSES[kind];
           const target = kind === 'target_unavailable' || kind === 'target_slow' ? { target: subject } : {};
-          const opened = kind === 'webhook' ? { webhook: String(details.webhook) } : {};
+          const opened =
+            kind === 'webhook'
+              ? { webhook: String(details.webhook) }
+              : kind === 'alert'
+                ? { alert: String(details.alert) }
+                : {};
           return (
             <li key={`${kind} ${of} ${subject} ${message}`} className="flex flex-wrap items-center gap-2">
               <Badge tone={severity === 'failing' ? 'bad' : 'warn'}>{severity}</Badge>
@@ -68,7 +82,9 @@ export function WrongNow() {
                 <Link
                   to={cause.to}
                   search={{ ...cause.search, ...target, ...opened }}
-                  onClick={() => (of !== null || kind === 'webhook') && selectTenant(of ?? undefined)}
+                  onClick={() =>
+                    (of !== null || kind === 'webhook' || kind === 'alert') && selectTenant(of ?? undefined)
+                  }
                   className="underline text-accent"
                 >
                   Show
