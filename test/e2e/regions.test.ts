@@ -384,3 +384,25 @@ describe('failover', () => {
     expect(metrics).toContain('weir_region_requests_total{region="eu",action="unavailable"}');
   });
 });
+
+describe('limits of tenants that every region serves', () => {
+  beforeAll(async () => {
+    await start({}, { share: 0.5 });
+    await tenant('anywhere', null, { limits: [{ of: 'requests', per: 'day', max: 7 }] });
+  }, 60_000);
+  afterAll(stop);
+
+  test('are divided: together, the regions admit exactly the limit', async () => {
+    upstream('eu').respondAlways(completion());
+    const admitted: Record<string, number> = { eu: 0, us: 0, ap: 0 };
+    for (let round = 0; round < 5; round += 1) {
+      for (const at of Object.keys(admitted)) {
+        const response = await ask(at, 'anywhere');
+        await response.arrayBuffer();
+        if (response.status === 200) admitted[at] = (admitted[at] ?? 0) + 1;
+        else expect(response.status).toBe(429);
+      }
+    }
+    expect(admitted).toEqual({ eu: 3, us: 2, ap: 2 });
+  });
+});
