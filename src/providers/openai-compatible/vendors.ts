@@ -200,6 +200,27 @@ export const ENGINES = {
     topK: true,
     needsKey: false,
   },
+  /** `trtllm-serve`; its statistics are JSON of its own form, which routing does not read. */
+  'tensorrt-llm': {
+    label: 'TensorRT-LLM',
+    functionsOnly: true,
+    baseUrl: 'http://127.0.0.1:8000/v1',
+    streamUsage: 'on-request',
+    healthPath: '/health',
+    topK: true,
+    needsKey: false,
+  },
+  /** Ray Serve LLM, whose replicas are vLLM engines behind its proxy. */
+  'ray-serve': {
+    label: 'Ray Serve',
+    functionsOnly: true,
+    baseUrl: 'http://127.0.0.1:8000/v1',
+    streamUsage: 'on-request',
+    healthPath: '/-/healthz',
+    topK: true,
+    prefill: 'continue',
+    needsKey: false,
+  },
   ollama: {
     label: 'Ollama',
     functionsOnly: true,
