@@ -28,6 +28,7 @@ import { DatabaseFileError } from './platform/sqlite.ts';
 import { UnknownProviderError } from './routing/directory.ts';
 import { DatabaseMissingError, isUnavailable, unavailable } from './storage/sql/database-errors.ts';
 import { DatabaseSetupError } from './storage/sql/postgres-setup-error.ts';
+import { KeyRingError } from './tenancy/key-ring.ts';
 
 const env = process.env;
 const cwd = process.cwd();
@@ -274,6 +275,7 @@ async function main(): Promise<number> {
       error instanceof DatabaseMissingError ||
       error instanceof DatabaseSetupError ||
       error instanceof GatewayError ||
+      error instanceof KeyRingError ||
       error instanceof UnknownProviderError
     ) {
       output.err(error.message);

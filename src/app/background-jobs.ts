@@ -9,6 +9,7 @@ import type { LiveFeed } from '../pipeline/live-feed.ts';
 import type { RequestLogWriter } from '../pipeline/request-log-writer.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
+import { KEY_RING_REFRESH_MS } from '../tenancy/key-rotation.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
@@ -116,6 +117,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 1_000,
       impact: 'changed secrets are not used yet; the last known ones stay in use',
       run: refreshSecrets,
+    },
+    {
+      name: 'refresh sealing keys',
+      everyMs: KEY_RING_REFRESH_MS,
+      impact: 'values that a rotated key has sealed cannot be read here',
+      run: () => stores.keyRing.refresh(),
     },
     {
       name: 'refresh API keys',

@@ -23,6 +23,7 @@ import type { Sources } from '../tenancy/change-context.ts';
 import { IdempotentResponses } from '../tenancy/idempotency.ts';
 import { type IdentityProviderSettings, IdentityProviders } from '../tenancy/identity-providers.ts';
 import { Invitations } from '../tenancy/invitations.ts';
+import { KeyRing, recordSecretId } from '../tenancy/key-ring.ts';
 import { SecretDigester } from '../tenancy/key-secrets.ts';
 import { Keys } from '../tenancy/keys.ts';
 import { Members } from '../tenancy/members.ts';
@@ -48,6 +49,8 @@ export interface Stores {
   /** @returns undefined when the tenant does not exist */
   readonly placementOf: (scope: TenantScope) => Placement | undefined;
   readonly digester: SecretDigester;
+  /** The keys of all boxes. */
+  readonly keyRing: KeyRing;
   readonly box: SecretBox;
   /** Of the parts of the configuration that the admin API writes. */
   readonly configBox: SecretBox;
@@ -152,7 +155,10 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       newId: (prefix) => `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 20)}`,
     };
     const secret = env[SECRET_VARIABLE] || (await storedSecret(control));
-    const digester = new SecretDigester(secret);
+    const keyRing = new KeyRing(control, secret);
+    await keyRing.refresh();
+    if (options.publishEvents) await recordSecretId(control, secret);
+    const digester = new SecretDigester(keyRing.base);
     const access = new AccessList({
       source: new AccessFeed(control),
       digester,
@@ -193,17 +199,17 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     const members = new Members(databases, writer, sources);
     const passwords = { hash: hashPassword, verify: verifyPassword, isCurrent: hasCurrentParameters };
     const users = new Users(control, new PasswordQueue(passwords), sources);
-    const box = new SecretBox(secret, 'answers');
+    const box = new SecretBox(keyRing, 'answers');
     const idempotency = new IdempotentResponses(control, box, clock);
     const stores: Stores = {
-      box,
-      configBox: new SecretBox(secret, 'configuration'),
-      cacheBox: new SecretBox(secret, 'cache'),
-      logBox: new SecretBox(secret, 'request log keys'),
-      webhookBox: new SecretBox(secret, 'webhooks'),
-      alertBox: new SecretBox(secret, 'alert receivers'),
+      ...{ keyRing, box },
+      configBox: new SecretBox(keyRing, 'configuration'),
+      cacheBox: new SecretBox(keyRing, 'cache'),
+      logBox: new SecretBox(keyRing, 'request log keys'),
+      webhookBox: new SecretBox(keyRing, 'webhooks'),
+      alertBox: new SecretBox(keyRing, 'alert receivers'),
       tokens: new Tokens(
-        secret,
+        keyRing,
         trustedIssuers(() => options.config().auth.jwt),
         () => clock.wallTime(),
       ),
@@ -231,7 +237,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         retentionOf(options.config().storage.retention, access.tenant(tenant)?.document.retention),
       keys: new Keys(databases, writer, digester, sources),
       invitations: new Invitations(databases, writer, members, users, digester, sources),
-      prompts: new Prompts(databases, writer, new SecretBox(secret, 'saved prompts'), sources),
+      prompts: new Prompts(databases, writer, new SecretBox(keyRing, 'saved prompts'), sources),
       sessions: new Sessions(control, digester, sources, () => options.config().auth.session),
       close: async () => {
         await writer.idle();

@@ -107,7 +107,7 @@ function environmentTable(): string {
         `| \`${name}\` | \`limits.per_tenant\` | The limit \`{ of: ${of}, per: ${per}, max: ... }\`. |`,
     ),
     '| `WEIR_ADMIN_KEY` | | An admin key, valid in addition to the stored ones. With it, the first start creates none. |',
-    '| `WEIR_SECRET` | | The secret that digests keys, signs tokens and encrypts stored secrets. By default one is generated and stored in the control database. Gateways that share a database need the same one. |',
+    '| `WEIR_SECRET` | | The secret that digests keys, signs tokens and encrypts stored secrets. By default one is generated and stored in the control database. Gateways that share a database need the same one. `docs/secrets.md` shows how to change it. |',
     '| `WEIR_WEBHOOKS_ALLOW_PRIVATE` | | `1` allows webhooks to addresses that are not public, for receivers within one’s own network. |',
     '| `WEIR_DETECT_ENGINES` | | `0` does not look for engines on this machine. Without a configuration file, Weir looks for them at the start. |',
     '',

@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import { asString } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import { sha256Hex } from '../platform/hash.ts';
+import { type SealingKey, type SealingKeys, singleKey } from '../platform/secret-box.ts';
 
 /** A configured issuer whose tokens are accepted instead of API keys. */
 export interface TrustedIssuer {
@@ -45,21 +46,21 @@ const loadJose = () => import('jose');
  * @see https://datatracker.ietf.org/doc/html/rfc7519
  */
 export class Tokens {
-  readonly #key: Uint8Array;
+  readonly #keys: SealingKeys;
   readonly #known = new RecentMap<string, Verified>(MAX_KNOWN);
   readonly #keySets = new Map<string, ReturnType<typeof jose.createRemoteJWKSet>>();
   /** The issuers for which `#known` and `#keySets` hold. */
   #trusted: readonly TrustedIssuer[] = [];
 
   constructor(
-    /** The installation's secret, from which the signing key is derived. */
-    secret: string,
+    /** The installation's keys, from which signing keys are derived. */
+    keys: string | SealingKeys,
     /** Another list after each change of the configuration, and the same one until then. */
     private readonly issuers: () => readonly TrustedIssuer[],
     /** Unix milliseconds. */
     private readonly now: () => number,
   ) {
-    this.#key = new TextEncoder().encode(sha256Hex(`weir tokens ${secret}`));
+    this.#keys = typeof keys === 'string' ? singleKey(keys) : keys;
   }
 
   /** @returns true when a secret has the form of a token, not of an API key */
@@ -80,14 +81,15 @@ export class Tokens {
     const now = Math.floor(this.now() / 1000);
     const until = now + Math.floor(lifetimeMs / 1000);
     const { SignJWT } = await loadJose();
+    const { active } = this.#keys;
     const token = await new SignJWT({ tenant })
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...(active.id === '' ? {} : { kid: active.id }) })
       .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
       .setSubject(keyId)
       .setIssuedAt(now)
       .setExpirationTime(until)
-      .sign(this.#key);
+      .sign(signingKey(active));
     return { token, expiresAt: until * 1000 };
   }
 
@@ -125,8 +127,10 @@ export class Tokens {
     this.#known.set(cacheKey(token), { subject, expiresAt: Math.min(expiresAt, this.now() + KNOWN_MS) });
   }
 
-  async #own({ jwtVerify }: typeof jose, token: string): Promise<Verified> {
-    const { payload } = await jwtVerify(token, this.#key, {
+  async #own({ jwtVerify, decodeProtectedHeader }: typeof jose, token: string): Promise<Verified> {
+    const key = this.#keys.find(decodeProtectedHeader(token).kid ?? '');
+    if (!key) throw new Error('the key of the token is unknown');
+    const { payload } = await jwtVerify(token, signingKey(key), {
       ...{ issuer: ISSUER, audience: AUDIENCE, algorithms: ['HS256'] },
       requiredClaims: ['exp', 'sub'],
       currentDate: new Date(this.now()),
@@ -160,6 +164,10 @@ export class Tokens {
     const id = `jwt_${sha256Hex(`${trusted.issuer}\n${payload.sub ?? ''}`).slice(0, 20)}`;
     return { subject: { kind: 'foreign', tenant, id, name }, expiresAt: expiryOf(payload) };
   }
+}
+
+function signingKey({ secret }: SealingKey): Uint8Array {
+  return new TextEncoder().encode(sha256Hex(`weir tokens ${secret}`));
 }
 
 function cacheKey(token: string): string {

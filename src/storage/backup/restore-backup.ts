@@ -108,9 +108,12 @@ export async function restoreBackup(options: RestoreOptions, plan: RestorePlan):
     for (const saved of manifest.databases) {
       if (saved.tenant !== null) continue;
       const target = { server: main, database: CONTROL_DATABASE, schema: CONTROL_SCHEMA };
-      await source.load<ControlTables>(saved, target, (db) =>
-        relocateTenants(db, restored, manifest.deleted_tenants, now().getTime()),
-      );
+      await source.load<ControlTables>(saved, target, async (db) => {
+        await relocateTenants(db, restored, manifest.deleted_tenants, now().getTime());
+        // Keys that no secret at hand opens would stop the start.
+        if (options.acceptOtherSecret)
+          await db.deleteFrom('settings').where('name', '=', 'key_ring').execute();
+      });
       restoredOne(saved);
     }
   } catch (error) {
