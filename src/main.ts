@@ -4,6 +4,7 @@ import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { addAlertCommands } from './cli/commands/alerts.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
 import { addBackupCommands } from './cli/commands/backup.ts';
+import { addBatchCommands } from './cli/commands/batches.ts';
 import { addBillingCommands } from './cli/commands/billing.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
 import { addEventCommands } from './cli/commands/events.ts';
@@ -185,6 +186,7 @@ function commands(setExit: (code: number) => void): Command {
   addKeyCommands(program, tools);
   addTenantCommands(program, tools);
   addRequestCommands(program, tools);
+  addBatchCommands(program, tools);
   addPeopleCommands(program, tools);
   addPluginCommands(program, { load: async () => (await loader())(), output, cwd, env, setExit });
   addReportCommands(program, tools);

@@ -6,6 +6,7 @@ import type { HttpContext } from '../http/http-context.ts';
 import { sha256Hex } from '../platform/hash.ts';
 import { keyFromRequest, missingKey } from '../tenancy/request-key.ts';
 import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
+import { assertEndpointAllowed } from './endpoint-scope.ts';
 import type { ApiServices } from './services.ts';
 
 /**
@@ -50,14 +51,6 @@ export function authenticate(
     fingerprint: sha256Hex(secret),
   } as const;
   return credentials.runAsync(token, () => tokens.verify(secret).then(principalOf));
-}
-
-/** @throws GatewayError `permission_denied` when a key is not for this endpoint */
-function assertEndpointAllowed(principal: Principal, { request, route }: HttpContext): Principal {
-  const { scopes, tenant } = principal;
-  request.chargeTo(tenant);
-  if (!scopes?.endpoints || matchesAny(scopes.endpoints, route)) return principal;
-  throw new GatewayError('permission_denied', 'This API key may not be used at this endpoint.');
 }
 
 /**

@@ -90,7 +90,9 @@ export function addInferenceRoute(
       httpContext.requestIdHeader = requestIdHeader;
     },
   };
-  router.route(readQuery ? 'GET' : 'POST', path, policy, new InferenceRoute(services, endpoint).handle);
+  const { handle } = new InferenceRoute(services, endpoint);
+  if (!readQuery) services.background.add(path, { handle, renderError });
+  router.route(readQuery ? 'GET' : 'POST', path, policy, handle);
 }
 
 class InferenceRoute {
@@ -201,6 +203,7 @@ class InferenceRoute {
       live.completed(request, endedAt, clock.wallTime());
       if (request.audit || request.guardrails?.blocked) auditor.completed(request, outcome, endedAt);
     });
+    if (httpContext.background) reportCost(request, httpContext.background.onSettled);
     http.onDisconnect(() => request.abort(clientGone()));
     return request;
   }
@@ -239,6 +242,7 @@ class InferenceRoute {
     const controls = requestControls(call, httpContext.request.headers);
     const constraints = withSimulatorRule(controls.constraints, snapshot, principal);
     request.controls = constraints === controls.constraints ? controls : { ...controls, constraints };
+    if (httpContext.background?.isBatch) request.controls = { ...request.controls, isBatch: true };
     if (principal.scopes?.models) assertModelAllowed(principal, call.model);
     const route =
       endpoint.resolve?.(call, snapshot, principal) ?? resolveFor(snapshot, principal, call.model);
@@ -296,6 +300,14 @@ class InferenceRoute {
     if (httpContext.addressRate) setRateLimitHeaders(headers, httpContext.addressRate);
     return eventStreamResponse(request.audit?.follow(body) ?? body, headers);
   }
+}
+
+/** @param onSettled called once, also for a request that is rejected before it costs anything */
+function reportCost(request: RequestContext, onSettled: (costPico: number | undefined) => void): void {
+  request.onSettled = onSettled;
+  request.afterEnd(() => {
+    if (!request.isSettled) onSettled(request.routing.attempts.length === 0 ? 0 : undefined);
+  });
 }
 
 /** Tells people who watch a stream why it is silent. */

@@ -29,6 +29,7 @@ import type { AccessList } from '../tenancy/access-list.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { Retention } from '../tenancy/retention.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
+import type { BackgroundRequests } from './background-requests.ts';
 import type { Callers } from './callers.ts';
 import type { SimulatorAccess } from './simulator-access.ts';
 
@@ -110,6 +111,8 @@ export interface ApiServices {
   /** Counts wrong credentials by client address. */
   readonly credentials: CredentialThrottle;
   readonly callers: Callers;
+  /** Runs inference requests that no client waits for. */
+  readonly background: BackgroundRequests;
   /** The client's key for limits: the same for all spellings of an address and all addresses of an IPv6 /64. */
   clientOf(httpContext: HttpContext): string;
   /** `server.body_limit`, in bytes. */

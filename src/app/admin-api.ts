@@ -1,5 +1,6 @@
 import { alertRoutes } from '../api/admin/alerts.ts';
 import { auditRoutes } from '../api/admin/audit.ts';
+import { batchRoutes } from '../api/admin/batches.ts';
 import { billingRoutes } from '../api/admin/billing.ts';
 import { cacheRoutes } from '../api/admin/cache.ts';
 import { configRoutes } from '../api/admin/config.ts';
@@ -60,6 +61,7 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...eventRoutes(admin),
     ...webhookRoutes(admin),
     ...alertRoutes(admin),
+    ...batchRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),
     ...invoiceRoutes(billing),

@@ -31,6 +31,7 @@ export interface AdminParts {
   readonly billing: AdminServices['billing'];
   readonly alerts: AdminServices['alerts'];
   readonly durableEvents: Pick<DurableEvents, 'reader' | 'webhooks'>;
+  readonly batches: AdminServices['batches'];
 }
 
 /** Builds what the admin API's handlers use. */
@@ -49,6 +50,7 @@ export function createAdminServices(
     billing,
     alerts,
     durableEvents,
+    batches,
   }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
@@ -70,6 +72,7 @@ export function createAdminServices(
       cache,
     },
     config: operations,
+    batches,
     billing,
     alerts,
     events: durableEvents.reader,

@@ -11,6 +11,7 @@ import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import { KEY_RING_REFRESH_MS } from '../tenancy/key-rotation.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
+import type { BatchServices } from './batches.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
 import { homeTenants } from './first-start.ts';
@@ -39,6 +40,7 @@ export interface JobParts {
   readonly stores: Stores;
   readonly durableEvents: DurableEvents;
   readonly queued: QueuedJobs;
+  readonly batches: BatchServices;
   readonly usage: UsageParts;
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
@@ -74,6 +76,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     stores,
     durableEvents,
     queued,
+    batches,
     usage,
     replays,
     dataRetention,
@@ -312,6 +315,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     ...alerts.jobs,
     ...durableEvents.jobs,
     ...queued.jobs,
+    ...batches.jobs,
     {
       name: 'report the heads of audit trails',
       byParent: true,

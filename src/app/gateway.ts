@@ -32,6 +32,7 @@ import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { AuditAnchors } from './audit-anchors.ts';
 import { backgroundJobs, CHECK_EVERY_MS, type JobParts, publishPendingChanges } from './background-jobs.ts';
+import { createBatches } from './batches.ts';
 import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
 import type { ChangeChannel } from './change-channel.ts';
@@ -363,14 +364,19 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   if (initial.mail) durableEvents.dispatcher.subscribe(billing.consumer);
+  const batches = createBatches({
+    ...{ config, env, stores, clock, metrics, services, queued },
+    loadInferenceApi: () => loadInferenceApi(),
+  });
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, regions, durableEvents },
+    batches: batches.batches,
     anchorOf: (tenant) => auditAnchors.last(tenant),
     billing: billing.load,
     alerts: alerts.load,
   });
   const loadInferenceApi = addRoutes(router, {
-    ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
+    ...{ services, admin, stores, usage, tokenizer, metrics, version, config, batches },
   });
 
   // Background jobs, and gauges that are read when the metrics are.
@@ -426,6 +432,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         stores,
         durableEvents,
         queued,
+        batches,
         usage,
         replays: replays.store,
         dataRetention,

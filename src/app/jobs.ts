@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { lazy } from '../core/lazy.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { JobCount, JobQueue } from '../jobs/job-queue.ts';
 import { JobWorker } from '../jobs/job-worker.ts';
@@ -7,6 +8,7 @@ import { BLOCK_MS, RedisJobQueue } from '../jobs/redis-job-queue.ts';
 import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Regions } from '../regions/regions.ts';
+import { requeueAbandoned } from '../storage/sql/job-store.ts';
 import type { Job } from './job-runner.ts';
 import { RedisConnection, redisSettings } from './redis-connection.ts';
 import type { Stores } from './stores.ts';
@@ -54,6 +56,7 @@ export function createJobs(options: JobOptions): JobParts {
     // Not an event: each run counts.
     onRun: (kind, outcome) => metrics.jobs.runs.labels(kind, outcome).inc(),
   });
+  const prepare = lazy(() => requeueAbandoned(control));
   return {
     ...{ queue, worker },
     jobs: [
@@ -62,8 +65,9 @@ export function createJobs(options: JobOptions): JobParts {
         byParent: true,
         everyMs: 1_000,
         impact: 'queued jobs wait in the database',
-        run: () => {
+        run: async () => {
           if (!isReady()) return worker.pause();
+          await prepare();
           redis?.queue.listen(worker.kinds);
           worker.wake();
         },

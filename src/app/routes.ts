@@ -14,6 +14,7 @@ import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { readConsole } from './console.ts';
+import type { BatchApi } from './inference-api.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -24,6 +25,8 @@ export interface RouteParts {
   readonly usage: UsageParts;
   readonly tokenizer: Tokenizer;
   readonly metrics: Metrics;
+  /** Files and batches. */
+  readonly batches: BatchApi;
   readonly version: string;
   /** The active configuration. */
   readonly config: () => Config;
@@ -35,7 +38,7 @@ export interface RouteParts {
  * @returns loads the inference API ahead of its first request
  */
 export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | Promise<void> {
-  const { services, admin, stores, usage, tokenizer, metrics, version, config } = parts;
+  const { services, admin, stores, usage, tokenizer, metrics, version, config, batches } = parts;
   addOperationsRoutes(router, services, { version, metrics });
   const statusPage = addStatusPage(router, {
     version,
@@ -95,6 +98,6 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
     // One after the other: each import is evaluated in one piece, and others are served between the pieces.
     await services.modelData.load();
     const { addInferenceApi } = await import('./inference-api.ts');
-    addInferenceApi(router, services, { usage: usage.usage, tokenizer });
+    addInferenceApi(router, services, { usage: usage.usage, tokenizer }, batches);
   });
 }

@@ -1,3 +1,4 @@
+import { BackgroundRequests } from '../api/background-requests.ts';
 import { createCallers } from '../api/create-callers.ts';
 import type { ApiServices } from '../api/services.ts';
 import { clientKey } from '../core/client-identity.ts';
@@ -117,6 +118,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     clientOf: (httpContext) =>
       httpContext.client ?? clientKey(clientAddress(httpContext, active.current.isProxy)),
     callers: createCallers(() => services, stores),
+    background: new BackgroundRequests(clock),
     bodyLimit: () => active.current.bodyLimit,
     snapshot: () => active.current,
   };

@@ -169,6 +169,14 @@ describe('finding the file', () => {
         max_connections_per_ip: 1_000,
         request_memory: 256_000_000,
       },
+      files: {
+        location: null,
+        max_size: 200_000_000,
+        max_count: 10_000,
+        max_total: 20_000_000_000,
+        expire_after: 2_592_000_000,
+      },
+      batches: { concurrency: 16, max_lines: 100_000, max_active: 100 },
       mail: null,
       alerts: {
         enabled: true,

@@ -119,6 +119,20 @@ class MemberScanner {
 }
 
 /**
+ * The text of a top-level member's value, as it was written.
+ * @param text valid JSON text whose top is an object
+ * @returns undefined where the member is absent; its last occurrence, as `JSON.parse` takes it
+ */
+export function memberText(text: string, name: string): string | undefined {
+  const scanner = new MemberScanner(text);
+  let found: string | undefined;
+  while (scanner.advance()) {
+    if (scanner.is(name)) found = text.slice(scanner.valueStart, scanner.valueEnd);
+  }
+  return found;
+}
+
+/**
  * Sets or removes top-level members of a JSON object's text and leaves every other byte as it is.
  * @param text valid JSON text whose top is an object
  * @param edits by member name: the JSON text of the new value, or `null` to remove the member. A member that

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
 import type { FileRow } from '../storage/sql/batch-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import {
@@ -12,7 +13,6 @@ import {
   listFiles,
   unwantedFiles,
 } from '../storage/sql/file-store.ts';
-import type { ContentStore } from './content-store.ts';
 import { fileOf, type Owner, type StoredFile } from './stored-file.ts';
 
 /** The bounds of one tenant's files. */
@@ -30,7 +30,8 @@ export interface FileBounds {
 export interface FilesOptions {
   readonly control: Kysely<ControlTables>;
   readonly clock: Pick<Clock, 'wallTime'>;
-  readonly contents: ContentStore;
+  /** Keeps contents as `files/<id>`. */
+  readonly contents: ObjectStorage;
   readonly bounds: () => FileBounds;
 }
 
@@ -45,6 +46,7 @@ export interface NewFile {
 const MAX_FILENAME = 255;
 const DAY_MS = 86_400_000;
 const SWEEP = 200;
+const PREFIX = 'files/';
 
 /**
  * Files of tenants: rows in the control database, contents in a store. A content is stored before its row, and removed
@@ -118,9 +120,9 @@ export class Files {
     return rows.filter((row) => !isExpired(row, now)).map(fileOf);
   }
 
-  /** @param from the first byte @returns the content of a file that exists */
-  content({ id }: Pick<StoredFile, 'id'>, from = 0): AsyncIterable<Uint8Array> {
-    return this.options.contents.read(id, from);
+  /** @returns the content of a file that exists */
+  content({ id }: Pick<StoredFile, 'id'>): AsyncIterable<Uint8Array> {
+    return this.options.contents.get(keyOf(id));
   }
 
   /** @throws GatewayError `not_found`, or `conflict` while a batch reads the file */
@@ -134,7 +136,7 @@ export class Files {
       );
     }
     await control.deleteFrom('files').where('id', '=', id).where('tenant', '=', tenant).execute();
-    await contents.remove(id);
+    await contents.delete(keyOf(id));
   }
 
   /** Deletes files that have expired, and those of deleted tenants; to be called every minute. @returns their number */
@@ -143,7 +145,7 @@ export class Files {
     const rows = await unwantedFiles(control, clock.wallTime(), SWEEP);
     for (const { id } of rows) {
       await control.deleteFrom('files').where('id', '=', id).execute();
-      await contents.remove(id);
+      await contents.delete(keyOf(id));
     }
     return rows.length;
   }
@@ -151,19 +153,26 @@ export class Files {
   /** Removes contents that have no row, a day after they were stored; to be called every hour. */
   async deleteOrphans(): Promise<void> {
     const { control, contents, clock } = this.options;
-    for await (const name of contents.namesBefore(clock.wallTime() - DAY_MS)) {
-      const row = await control.selectFrom('files').select('id').where('id', '=', name).executeTakeFirst();
-      if (!row) await contents.remove(name);
+    for await (const { key, modifiedAt } of contents.list(PREFIX)) {
+      if (modifiedAt >= clock.wallTime() - DAY_MS) continue;
+      const id = key.slice(PREFIX.length);
+      const row = await control.selectFrom('files').select('id').where('id', '=', id).executeTakeFirst();
+      if (!row) await contents.delete(key);
     }
   }
 
   async #store(id: string, content: MeasuredContent, add: () => Promise<FileRow>): Promise<StoredFile> {
     const { contents } = this.options;
-    await contents.write(id, content);
+    try {
+      await contents.put(keyOf(id), content);
+    } catch (error) {
+      // The storage wraps what its source throws.
+      throw content.failure ?? error;
+    }
     try {
       return fileOf(await add());
     } catch (error) {
-      await contents.remove(id);
+      await contents.delete(keyOf(id));
       throw error;
     }
   }
@@ -177,6 +186,8 @@ export function newFileId(): string {
 /** A content that is counted and hashed while it is read. */
 class MeasuredContent implements AsyncIterable<Uint8Array> {
   bytes = 0;
+  /** What ended it early. */
+  failure: unknown;
   readonly #hash = createHash('sha256');
 
   constructor(
@@ -185,22 +196,30 @@ class MeasuredContent implements AsyncIterable<Uint8Array> {
   ) {}
 
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    for await (const part of this.content) {
-      this.bytes += part.length;
-      if (this.bytes > this.maxSize) {
-        throw new GatewayError(
-          'request_too_large',
-          `The file is larger than ${this.maxSize} bytes (files.max_size).`,
-        );
+    try {
+      for await (const part of this.content) {
+        this.bytes += part.length;
+        if (this.bytes > this.maxSize) throw tooLarge(this.maxSize);
+        this.#hash.update(part);
+        yield part;
       }
-      this.#hash.update(part);
-      yield part;
+    } catch (error) {
+      this.failure = error;
+      throw error;
     }
   }
 
   get digest(): string {
     return this.#hash.digest('hex');
   }
+}
+
+function tooLarge(maxSize: number): GatewayError {
+  return new GatewayError('request_too_large', `The file is larger than ${maxSize} bytes (files.max_size).`);
+}
+
+function keyOf(id: string): string {
+  return PREFIX + id;
 }
 
 function rowOf(
@@ -244,5 +263,5 @@ function assertQuota(use: { count: number; bytes: number }, own: number, bounds:
 }
 
 function notFound(id: string): GatewayError {
-  return new GatewayError('not_found', `No such File object: ${id.slice(0, 200)}`, { param: 'id' });
+  return new GatewayError('not_found', `There is no such file: ${id.slice(0, 200)}`, { param: 'id' });
 }

@@ -5,6 +5,9 @@ export type UploadPurpose = (typeof UPLOAD_PURPOSES)[number];
 /** Of files that Weir writes. */
 export const OUTPUT_PURPOSE = 'batch_output';
 
+/** Of the input of Anthropic's message batches, which is no file for clients. */
+export const MESSAGE_BATCH_PURPOSE = 'message_batch';
+
 /** Who creates a file or a batch. */
 export interface Owner {
   readonly tenant: string;

@@ -120,3 +120,21 @@ export function readJsonBody(
     throw unreadable(error);
   }
 }
+
+/**
+ * The bytes of a request body as they arrive; in one piece where the server reads bodies whole.
+ * @param limit in bytes
+ * @throws BodyError while it is read; see `bodyPartError`
+ */
+export async function* streamedBody(
+  request: Pick<HttpRequest, 'readBody' | 'streamBody'>,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  if (request.streamBody) yield* request.streamBody(limit);
+  else yield await request.readBody(limit);
+}
+
+/** @returns the error for the client, for what was thrown while a body was read */
+export function bodyPartError(error: unknown): unknown {
+  return unreadable(error);
+}

@@ -2,6 +2,14 @@ import type { GatewayError } from '../core/errors.ts';
 import type { HeaderReader, HttpRequest } from '../core/http.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 
+/** What a request that Weir runs for a client has beside its headers. */
+export interface BackgroundControls {
+  /** The request has the price of batches. */
+  readonly isBatch: boolean;
+  /** Receives what the request cost: 10^-12 US dollars; undefined where a price is not known. */
+  readonly onSettled: (costPico: number | undefined) => void;
+}
+
 /** One HTTP request, from its arrival to the end of its response. */
 export class HttpContext {
   /** The route pattern that matched: a label of metrics from a bounded set. */
@@ -18,6 +26,8 @@ export class HttpContext {
   client: string | undefined;
   /** The state of the client's rate limit; undefined where addresses are not limited. */
   addressRate: RateLimitStatus | undefined;
+  /** Set for a request that no client waits for. */
+  background: BackgroundControls | undefined;
   /** The trace that the metrics of this request refer to; undefined where it is not exported. */
   traceId: string | undefined;
   /** The gateway of another region that forwarded the request, and the client's address there. */

@@ -78,6 +78,8 @@ export interface JobQueue {
   fail(lease: JobLease, error: string): Promise<boolean>;
   /** Cancels jobs that have not ended. @returns their number */
   cancel(ids: readonly string[]): Promise<number>;
+  /** @param except the id of a job that does not count @returns whether a job runs whose id begins with `prefix`, at any gateway */
+  isRunning(prefix: string, except: string): Promise<boolean>;
   /** @returns jobs that failed for good, the latest first */
   failed(limit: number): Promise<FailedJob[]>;
   /** Runs a failed job again. @returns false when there is no such job */

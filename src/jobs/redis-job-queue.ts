@@ -101,6 +101,10 @@ export class RedisJobQueue implements JobQueue {
     return this.options.queue.cancel(ids);
   }
 
+  isRunning(prefix: string, except: string): Promise<boolean> {
+    return this.options.queue.isRunning(prefix, except);
+  }
+
   failed(limit: number) {
     return this.options.queue.failed(limit);
   }

@@ -9,6 +9,7 @@ import {
   dueTenants,
   extendJobLease,
   failedJobs,
+  isPrefixRunning,
   type JobLease,
   leaseJobs,
   requeueExpired,
@@ -112,6 +113,10 @@ export class SqlJobQueue implements JobQueue {
 
   cancel(ids: readonly string[]): Promise<number> {
     return cancelJobs(this.options.control, ids, this.options.clock.wallTime());
+  }
+
+  isRunning(prefix: string, except: string): Promise<boolean> {
+    return isPrefixRunning(this.options.control, prefix, except);
   }
 
   async failed(limit: number) {

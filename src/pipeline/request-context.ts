@@ -120,6 +120,11 @@ export class RequestContext implements DispatchRequest, Slotted {
   stage = '';
   /** Its usage is settled when it completes. Written by the settlement interceptor. */
   isSettled = false;
+  /**
+   * Receives what the request cost, once it is settled: 10^-12 US dollars; undefined where a price is not known. Such a
+   * request makes its own upstream call. Written when the request is admitted.
+   */
+  onSettled: ((costPico: number | undefined) => void) | undefined = undefined;
 
   /** Cancelled when the request is aborted, or ends. */
   readonly cancellation = new Cancellation();

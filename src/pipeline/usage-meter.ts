@@ -67,6 +67,7 @@ export class UsageMeter implements UsageSettlement {
     // Counting tokens is free.
     if (request.identity.operation === 'count-tokens') {
       request.limits.reservation?.settle({ tokens: 0, nanoUsd: 0 });
+      request.onSettled?.(0);
       return;
     }
     if (!attempts.some(needsCount)) {
@@ -122,6 +123,7 @@ export class UsageMeter implements UsageSettlement {
     const context = priceContextOf(request, this.options.clock);
     let tokens = 0;
     let nanoUsd = 0;
+    let pico: number | undefined = 0;
     const counted = respondedBy ?? attempts.at(-1);
     for (const trace of attempts) {
       const { usage } = trace;
@@ -137,6 +139,7 @@ export class UsageMeter implements UsageSettlement {
           this.#promptCache(request, trace, usage, price);
       }
       trace.costPico = cost ?? null;
+      pico = cost === undefined || pico === undefined ? undefined : pico + cost;
       trace.reservation?.settle({
         tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
         nanoUsd: cost ? nanoOfPico(cost) : 0,
@@ -147,6 +150,7 @@ export class UsageMeter implements UsageSettlement {
     }
     const served = request.cache?.served;
     if (served) nanoUsd += this.#served(request, ending, served);
+    request.onSettled?.(pico === undefined ? undefined : pico + (served?.costPico ?? 0));
     if (nanoUsd > 0) {
       const { tenant } = request.identity.principal;
       this.options.onCost(modelLabel ?? 'unknown', tenant, nanoUsd);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { monthBefore } from '../../src/billing/month.ts';
 import { type CallResult, gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
 import { type SmtpReceiver, startSmtpReceiver } from '../support/smtp-receiver.ts';
+import { createBatch } from '../support/upload-file.ts';
 import { Organisation } from './helpers/organisation.ts';
 
 /**
@@ -132,6 +133,14 @@ const STEPS: readonly Step[] = [
     },
   },
   { route: 'POST /v1/auth/token', key: async () => ids.get('secret') ?? '' },
+  {
+    route: `POST ${TENANT}/batches/:batch/cancel`,
+    params: { batch: id('batch') },
+    key: async () => {
+      ids.set('batch', await createBatch(gateway, ids.get('secret') ?? ''));
+      return gateway.adminKey;
+    },
+  },
   { route: `PATCH ${TENANT}/keys/:key`, body: () => ({ paused: true }) },
   { route: `POST ${TENANT}/keys/:key/rotate`, body: () => ({}) },
   { route: `DELETE ${TENANT}/keys/:key` },

@@ -128,7 +128,9 @@ describe('config', () => {
       [
         'auth',
         'alerts',
+        'batches',
         'billing',
+        'files',
         'mail',
         'secrets',
         'cache',

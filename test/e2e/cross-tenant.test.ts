@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
+import { createBatch, uploadFile } from '../support/upload-file.ts';
 import { Organisation, pathWith } from './helpers/organisation.ts';
 import { ROUTES } from './helpers/route-table.ts';
 
@@ -58,8 +59,11 @@ async function createTenant(organisation: Organisation, id: string, name: string
   const prompt = await organisation.done('POST', `${at}/prompts`, {
     ...{ name: `${id}-prompt`, messages: [{ role: 'user', content: `${id}-answer` }] },
   });
+  const file = await uploadFile(gateway, String(key.key), `${id}-answer`, `${id}-answer.jsonl`);
+  const batch = await createBatch(gateway, String(key.key));
   return {
     ids: {
+      ...{ file, batch },
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
       ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
       ...{ invoice: 'none', cost: 'none' },
@@ -81,7 +85,7 @@ beforeAll(async () => {
 afterAll(() => gateway?.close());
 
 /** Routes that read or change what an id names; those of operators are in the role matrix. */
-const WITH_IDS = ROUTES.filter(([route]) => /:(tenant|session|id)\b/.test(route)).filter(
+const WITH_IDS = ROUTES.filter(([route]) => /:(tenant|session|id|file|batch)\b/.test(route)).filter(
   ([route]) => !route.includes(':id{'),
 );
 

@@ -51,6 +51,8 @@ describe('the table of routes', () => {
       [SMALL, 'small'],
       [USUAL, 'usual'],
       [gateway.gateway.config.server.body_limit, 'large'],
+      // With the rest of the form.
+      [gateway.gateway.config.files.max_size + USUAL, 'file'],
     ]);
     const routes = (await gateway.gateway.router.routes()).map(({ method, path, policy }) => {
       const bytes = typeof policy.body === 'function' ? policy.body() : policy.body;
@@ -86,6 +88,7 @@ describe('each caller at each route', () => {
     ...{ id: 'none', provider: 'none', name: 'none', page: 'none', change: 'none', prompt: 'none' },
     ...{ invoice: 'none', cost: 'none' },
     ...{ webhook: 'none', delivery: 'none', alert: 'none', rule: 'none', silence: 'none', receiver: 'none' },
+    ...{ file: 'none', batch: 'none' },
   };
   const cases = ROUTES.filter(([route]) => !SELF_CHECKED.includes(route));
 

@@ -1,4 +1,5 @@
 import type { Alerts } from '../../alerts/services.ts';
+import type { Batches } from '../../batches/batches.ts';
 import type { Billing } from '../../billing/services.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
@@ -51,6 +52,7 @@ export interface AdminServices {
   readonly auditChecks: AuditChecks;
   /** Appends to audit trails what has no transaction of its own. */
   readonly auditQueue: Pick<AuditQueue, 'record'>;
+  readonly batches: Batches;
   readonly usage: SqlUsageStore;
   readonly metrics: SqlMetricStore;
   /** The log of durable events. */

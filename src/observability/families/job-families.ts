@@ -9,6 +9,11 @@ export function jobFamilies(families: MetricFamilies) {
       'Runs of queued jobs, by kind and `outcome`: `done`, `again` (later, without a failure), `retried`, `failed` (for good) or `lost` (another gateway has it, or it was cancelled).',
       ['kind', 'outcome'],
     ),
+    batchLines: families.counter(
+      'weir_batch_lines_total',
+      'Lines of batches that Weir has run, by `outcome`: `completed`, `failed` or `retried` (they run again).',
+      ['outcome'],
+    ),
     queued: families.gauge(
       'weir_jobs',
       'Queued jobs of all gateways by kind and `state`: `queued`, `running` or `failed`; read every 15 seconds.',

@@ -229,7 +229,7 @@ class CacheInterceptor implements Interceptor {
     const { coalescing } = this.cache.settingsOf(route.id);
     const record = (owner: CallScope, response: InferenceResponse) => this.#record(response, lookup, owner);
     const { tenant } = request.identity.principal;
-    const sharesCall = coalescing !== undefined && controls.mode === 'use';
+    const sharesCall = coalescing !== undefined && controls.mode === 'use' && request.onSettled === undefined;
     const isShared = sharesCall && coalescing.isShared && !lookup.isSkipped;
     const isLeased = isShared && !call.stream;
     if (isLeased) {

@@ -89,3 +89,15 @@ export interface BatchResultRow {
   cost_pico: number | null;
   created_at: number;
 }
+
+/** The sums of the results of one chunk of a batch's lines. The chunk -1 is 'completed' when the batch takes no more. */
+export interface BatchChunkRow {
+  batch: string;
+  chunk: number;
+  completed: number;
+  failed: number;
+  input_tokens: number;
+  output_tokens: number;
+  cost_pico: number;
+  unpriced: number;
+}

@@ -210,6 +210,7 @@ for (const backend of BACKENDS) {
         'audit_head',
         'audit_log',
         'audit_seals',
+        'batch_chunks',
         'batch_results',
         'events',
         'invitations',

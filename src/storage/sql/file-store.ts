@@ -52,6 +52,7 @@ export function listFiles(
     .selectFrom('files')
     .selectAll()
     .where('tenant', '=', tenant)
+    .where('purpose', '!=', 'message_batch')
     .$if(purpose !== undefined, (query) => query.where('purpose', '=', purpose ?? ''))
     .$if(after !== undefined, (query) =>
       query.where(({ eb, or, and }) =>

@@ -29,6 +29,19 @@ export async function requeueExpired(db: Kysely<ControlTables>, now: number): Pr
 }
 
 /**
+ * Queues jobs again that a process ran before it ended, where the database has one gateway only: in SQLite. To be called
+ * before the first job runs.
+ */
+export async function requeueAbandoned(db: Kysely<ControlTables>): Promise<void> {
+  if (!(db.getExecutor().adapter instanceof SqliteAdapter)) return;
+  await db
+    .updateTable('jobs')
+    .set({ state: 'queued', owner: '', lease_until: 0 })
+    .where('state', '=', 'running')
+    .execute();
+}
+
+/**
  * Tenants with jobs that are due. A recursive query, which steps from tenant to tenant within the index: the time depends
  * on their number, not on that of the jobs.
  */
@@ -181,6 +194,23 @@ export async function requeueFailed(db: Kysely<ControlTables>, id: string, now: 
     .where('state', '=', 'failed')
     .executeTakeFirst();
   return numUpdatedRows === 1n;
+}
+
+/** @returns whether another job than `except` runs whose id begins with `prefix` */
+export async function isPrefixRunning(
+  db: Kysely<ControlTables>,
+  prefix: string,
+  except: string,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('state', '=', 'running')
+    .where('id', '!=', except)
+    .where(sql<boolean>`substr(id, 1, ${prefix.length}) = ${prefix}`)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** @returns failed jobs, the latest first */

@@ -70,6 +70,7 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   response_items: true,
   batch_results: true,
   usage_archives: true,
+  batch_chunks: true,
   usage_batch_index: true,
   usage_batches: true,
   usage_client_rollups: true,

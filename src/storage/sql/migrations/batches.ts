@@ -82,3 +82,20 @@ export async function addBatchResults(db: Kysely<unknown>): Promise<void> {
     .$call(asPrimaryKey(db))
     .execute();
 }
+
+/** Sums of results. */
+export async function addBatchChunks(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('batch_chunks')
+    .addColumn('batch', 'text', requiredText)
+    .addColumn('chunk', 'integer', requiredInteger)
+    .addColumn('completed', 'integer', requiredInteger)
+    .addColumn('failed', 'integer', requiredInteger)
+    .addColumn('input_tokens', 'bigint', requiredInteger)
+    .addColumn('output_tokens', 'bigint', requiredInteger)
+    .addColumn('cost_pico', 'bigint', requiredInteger)
+    .addColumn('unpriced', 'integer', requiredInteger)
+    .addPrimaryKeyConstraint('batch_chunks_key', ['batch', 'chunk'])
+    .$call(asPrimaryKey(db))
+    .execute();
+}

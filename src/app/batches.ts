@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import type { BackgroundRequests } from '../api/background-requests.ts';
+import type { ApiServices } from '../api/services.ts';
+import type { BatchBounds, LineRequest, LineResponse, BatchParts as Parts } from '../batches/batch-parts.ts';
+import { Batches } from '../batches/batches.ts';
+import { FinishBatch } from '../batches/finish-batch.ts';
+import { PrepareBatch } from '../batches/prepare-batch.ts';
+import { RunLines } from '../batches/run-lines.ts';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { asGatewayError } from '../core/errors.ts';
+import { Files, type FilesOptions } from '../files/files.ts';
+import { openAiErrorBody } from '../http/error-body.ts';
+import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { openObjectStorage } from '../platform/object-storage/open-object-storage.ts';
+import { dataFolder } from './database-servers.ts';
+import type { Job } from './job-runner.ts';
+import type { JobParts } from './jobs.ts';
+import type { Stores } from './stores.ts';
+
+export interface BatchOptions {
+  /** The active configuration. */
+  readonly config: () => Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly services: ApiServices;
+  readonly queued: JobParts;
+  /** Loads the endpoints that lines name. */
+  readonly loadInferenceApi: () => void | Promise<void>;
+}
+
+/** Files and batches, and what is done for them at intervals. */
+export interface BatchServices {
+  readonly files: Files;
+  readonly batches: Batches;
+  readonly jobs: readonly Job[];
+}
+
+/** Connects files and batches with databases, storage and the pipeline. */
+export function createBatches(options: BatchOptions): BatchServices {
+  const { config, env, stores, clock, metrics, services, queued } = options;
+  const { control, databases, outbox } = stores;
+  const { storage, files } = createFiles(config, env, { control, clock });
+  const bounds = () => boundsOf(config(), services.bodyLimit());
+  const parts: Parts = {
+    ...{ control, databases, clock, outbox, files, storage, bounds, queue: queued.queue },
+    cancelled: new Set(),
+    runLine: (request) => runLine(options, request),
+    isReady: () => services.lifecycle.state === 'ready',
+    // Not an event: each line counts.
+    onLine: (outcome) => metrics.jobs.batchLines.labels(outcome).inc(),
+  };
+  const batches = new Batches(parts);
+  for (const handler of [new PrepareBatch(parts), new RunLines(parts), new FinishBatch(parts)]) {
+    queued.worker.register(handler);
+  }
+  return {
+    ...{ files, batches },
+    jobs: [
+      {
+        name: 'end batches whose time has passed',
+        byParent: true,
+        everyMs: 60_000,
+        impact: 'they go on until the next run',
+        run: () => batches.sweep(),
+      },
+      {
+        name: 'delete expired files',
+        byParent: true,
+        everyMs: 60_000,
+        impact: 'they take up space until the next run; they are not served',
+        run: () => files.deleteExpired(),
+      },
+      {
+        name: 'delete contents without a file',
+        byParent: true,
+        everyMs: 3_600_000,
+        impact: 'they take up space until the next run',
+        run: () => files.deleteOrphans(),
+      },
+    ],
+  };
+}
+
+/** @returns batches as commands see and cancel them; a running gateway does the work */
+export function batchAdministration(
+  config: Config,
+  env: BatchOptions['env'],
+  { control, databases, outbox }: Stores,
+  clock: Clock,
+): Batches {
+  const queue = new SqlJobQueue({ control, clock, weightOf: () => 1, random: () => 0 });
+  const { files } = createFiles(() => config, env, { control, clock });
+  const bounds = () => boundsOf(config, config.server.body_limit);
+  return new Batches({
+    ...{ control, databases, clock, queue, outbox, files, bounds },
+    cancelled: new Set(),
+  });
+}
+
+function createFiles(
+  config: () => Config,
+  env: BatchOptions['env'],
+  { control, clock }: Pick<FilesOptions, 'control' | 'clock'>,
+) {
+  const location = config().files.location ?? join(dataFolder(config()), 'files');
+  const storage = openObjectStorage(location, env);
+  const files = new Files({
+    ...{ control, clock, contents: storage },
+    bounds: () => {
+      const { max_size, max_count, max_total, expire_after } = config().files;
+      return { maxSize: max_size, maxCount: max_count, maxTotal: max_total, keepMs: expire_after };
+    },
+  });
+  return { storage, files };
+}
+
+function boundsOf({ batches, files }: Config, bodyLimit: number): BatchBounds {
+  const { max_lines, max_active, concurrency } = batches;
+  return {
+    ...{ maxLines: max_lines, maxActive: max_active, concurrency, keepMs: files.expire_after },
+    // With the members beside the body.
+    maxLine: bodyLimit + 4_096,
+  };
+}
+
+/** Runs a line as the caller who created its batch, with that caller's limits as they are now. Never rejects. */
+async function runLine(
+  { services, loadInferenceApi }: Pick<BatchOptions, 'services' | 'loadInferenceApi'>,
+  { tenant, keyId, member, caller, path, body, requestId, signal }: LineRequest,
+): Promise<LineResponse> {
+  const background: BackgroundRequests = services.background;
+  try {
+    await loadInferenceApi();
+    const principal =
+      caller.kind === 'key'
+        ? services.access.principalOf(tenant, keyId, () => caller.address)
+        : services.access.principalOfTenant(tenant, keyId, caller.name, member);
+    return await background.run({
+      ...{ path, principal, body, requestId, signal, isBatch: true },
+      headers: { 'content-type': 'application/json', 'x-weir-priority': 'low' },
+    });
+  } catch (thrown) {
+    const error = asGatewayError(thrown);
+    return { status: error.status, body: openAiErrorBody(error), error, costPico: 0 };
+  }
+}

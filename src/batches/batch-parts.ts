@@ -1,0 +1,100 @@
+import type { Kysely } from 'kysely';
+import type { Clock } from '../core/clock.ts';
+import type { GatewayError } from '../core/errors.ts';
+import type { Outbox } from '../events/outbox.ts';
+import type { NewEvent } from '../events/stored-event.ts';
+import type { Files } from '../files/files.ts';
+import type { JobQueue } from '../jobs/job-queue.ts';
+import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
+import type { BatchRow } from '../storage/sql/batch-tables.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { BatchCaller } from './batch.ts';
+
+/** The bounds of batches. */
+export interface BatchBounds {
+  readonly maxLines: number;
+  /** Bytes of one line. */
+  readonly maxLine: number;
+  /** Batches of a tenant that have not ended. */
+  readonly maxActive: number;
+  /** Lines that this process runs at the same time. */
+  readonly concurrency: number;
+  /** Milliseconds until results expire; null for never. */
+  readonly keepMs: number | null;
+}
+
+/** One line to run. */
+export interface LineRequest {
+  readonly tenant: string;
+  readonly keyId: string;
+  readonly member: string | null;
+  readonly caller: BatchCaller;
+  readonly path: string;
+  /** JSON text. */
+  readonly body: string;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+/** The response to a line. */
+export interface LineResponse {
+  readonly status: number;
+  /** JSON text. */
+  readonly body: string;
+  readonly error: GatewayError | undefined;
+  /** 10^-12 US dollars; undefined where a price is not known. */
+  readonly costPico: number | undefined;
+}
+
+/** What batches work with. */
+export interface BatchParts {
+  readonly control: Kysely<ControlTables>;
+  readonly databases: TenantDatabases;
+  readonly clock: Clock;
+  readonly queue: JobQueue;
+  readonly outbox: Outbox;
+  readonly files: Files;
+  /** Keeps chunks of input as `batches/<id>/<chunk>`, until the batch has ended. */
+  readonly storage: ObjectStorage;
+  readonly bounds: () => BatchBounds;
+  /** Runs a line as its caller; never rejects. */
+  readonly runLine: (request: LineRequest) => Promise<LineResponse>;
+  /** Whether lines may start. */
+  readonly isReady: () => boolean;
+  /** Batches that this process has cancelled and that have not ended: no further line of them starts here. */
+  readonly cancelled: Set<string>;
+  /** Called with the outcome of each line. */
+  readonly onLine: (outcome: 'completed' | 'failed' | 'retried') => void;
+}
+
+export const PREPARE = 'batch.prepare';
+export const LINES = 'batch.lines';
+export const FINISH = 'batch.finish';
+
+/** Lines of one chunk, which one job runs. */
+export const CHUNK_LINES = 100;
+/** Bytes of one chunk, about: it is read whole. */
+export const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** @returns the key of a chunk of a batch's input */
+export function chunkKey(batch: string, chunk: number): string {
+  return `batches/${batch}/${chunk}`;
+}
+
+/** @returns the id of the job that ends a batch */
+export function finishJob(batch: string, tenant: string) {
+  return { id: `${batch}:finish`, kind: FINISH, tenant, payload: JSON.stringify({ batch }) };
+}
+
+/** What happened to a batch. */
+export type BatchEvent = 'created' | 'completed' | 'failed' | 'cancelled' | 'expired';
+
+/** @returns the durable event of a batch @param reason of a batch that failed */
+export function batchEvent(type: BatchEvent, row: BatchRow, reason = ''): NewEvent {
+  const { id, tenant, total, completed, failed } = row;
+  const counts = { batch: id, total, completed, failed };
+  return type === 'failed'
+    ? { type: 'batch.failed', tenant, data: { ...counts, reason } }
+    : { type: `batch.${type}`, tenant, data: counts };
+}

@@ -1,0 +1,248 @@
+import { z } from 'zod';
+import type { ErrorCode, GatewayError } from '../core/errors.ts';
+import { isRecord, parseJsonText } from '../core/json.ts';
+import type { LeasedJob } from '../jobs/job-queue.ts';
+import type { JobContext, JobHandler, JobResult } from '../jobs/job-worker.ts';
+import { readObject } from '../platform/object-storage/object-storage.ts';
+import {
+  addResults,
+  batchById,
+  type ChunkRange,
+  changeBatch,
+  linesWithResult,
+  resultSums,
+} from '../storage/sql/batch-store.ts';
+import type { BatchResultRow, BatchRow } from '../storage/sql/batch-tables.ts';
+import { type Batch, batchOf } from './batch.ts';
+import { type BatchLine, chunkLines } from './batch-line.ts';
+import { type BatchParts, chunkKey, FINISH, finishJob, LINES, type LineResponse } from './batch-parts.ts';
+import { LinePool } from './line-pool.ts';
+import { ResultWriter } from './result-writer.ts';
+
+const payload = z.object({ batch: z.string(), chunk: z.int(), from: z.int(), to: z.int() });
+
+/** Bytes of a chunk: one line may be as long as a request. */
+const MAX_CHUNK = 256 * 1024 * 1024;
+/** Runs of one line whose provider fails. */
+const MAX_RUNS = 4;
+const FIRST_PAUSE_MS = 1_000;
+const LAST_PAUSE_MS = 60_000;
+/** How long lines wait for a limit or a provider before they are tried again. */
+const MIN_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 5 * 60_000;
+/** How often a job looks whether another gateway has cancelled its batch. */
+const CHECK_MS = 2_000;
+
+/** The line cannot run now, through no fault of its own: it waits, however often. */
+const WAIT_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'rate_limit_exceeded',
+  'quota_exceeded',
+  'model_busy',
+  'engine_unavailable',
+  'gateway_overloaded',
+  'store_unavailable',
+  'guardrail_unavailable',
+  'shutting_down',
+]);
+/** A provider failed: some further runs may succeed. */
+const RETRY_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'upstream_rate_limited',
+  'upstream_error',
+  'upstream_unreachable',
+  'upstream_closed',
+  'upstream_invalid_response',
+  'upstream_overloaded',
+  'upstream_timeout',
+  'model_unavailable',
+]);
+
+/** The state of one run of a chunk. */
+interface ChunkRun {
+  readonly batch: Batch;
+  readonly range: ChunkRange;
+  readonly writer: ResultWriter;
+  readonly signal: AbortSignal;
+  /** Unix milliseconds at which lines that cannot run now are tried again. */
+  waitUntil: number | undefined;
+  /** The batch was cancelled, or its time has passed. */
+  isOver: boolean;
+  checkedAt: number;
+}
+
+/**
+ * Runs the lines of one chunk through the pipeline, those that have no result yet. Each result is stored once, with the sums of
+ * its chunk; the job that stores the last one ends the batch.
+ */
+export class RunLines implements JobHandler {
+  readonly kind = LINES;
+  readonly concurrency = 8;
+  readonly maxAttempts = 20;
+  readonly #pool: LinePool;
+
+  constructor(private readonly parts: BatchParts) {
+    this.#pool = new LinePool(() => parts.bounds().concurrency);
+  }
+
+  async run(job: LeasedJob, context: JobContext): Promise<JobResult> {
+    const { control, databases, storage, clock } = this.parts;
+    const range = payload.parse(parseJsonText(job.payload));
+    const row = await batchById(control, range.batch);
+    if (row?.status !== 'in_progress') return undefined;
+    const scope = { tenant: row.tenant };
+    const done = await databases.use(scope, (db) => linesWithResult(db, range));
+    const text = (await readObject(storage, chunkKey(row.id, range.chunk), MAX_CHUNK)).toString('utf8');
+    const run: ChunkRun = {
+      ...{ batch: batchOf(row), range, signal: context.signal },
+      writer: new ResultWriter((rows) => databases.use(scope, (db) => addResults(db, range, rows))),
+      ...{ waitUntil: undefined, isOver: false, checkedAt: clock.now() },
+    };
+    const lines = chunkLines(text).filter(({ number }) => !done.has(number));
+    await this.#runAll(run, lines);
+    await run.writer.flush();
+    context.signal.throwIfAborted();
+    if (run.isOver || run.writer.isClosed) return undefined;
+    if (run.waitUntil !== undefined) {
+      await this.#sumUp(row);
+      return { retryAt: run.waitUntil };
+    }
+    if (!this.parts.isReady()) return { retryAt: clock.wallTime() };
+    await this.#sumUp(row, context);
+    return undefined;
+  }
+
+  async #runAll(run: ChunkRun, lines: readonly BatchLine[]): Promise<void> {
+    const waiting = [...lines];
+    const worker = async () => {
+      for (let line = waiting.shift(); line; line = waiting.shift()) {
+        const next = line;
+        await this.#pool.run(async () => {
+          if (await this.#mayStart(run)) await this.#runLine(run, next);
+        });
+      }
+    };
+    const { concurrency } = this.parts.bounds();
+    await Promise.all(Array.from({ length: Math.min(concurrency, lines.length) }, worker));
+  }
+
+  async #mayStart(run: ChunkRun): Promise<boolean> {
+    const { clock, control, isReady, cancelled } = this.parts;
+    const { batch, writer, signal } = run;
+    if (run.isOver || run.waitUntil !== undefined || signal.aborted) return false;
+    if (writer.isClosed || writer.hasFailed || !isReady()) return false;
+    if (cancelled.has(batch.id) || clock.wallTime() >= batch.expiresAt) run.isOver = true;
+    else if (clock.now() - run.checkedAt >= CHECK_MS) {
+      run.checkedAt = clock.now();
+      run.isOver = (await batchById(control, batch.id))?.status !== 'in_progress';
+    }
+    return !run.isOver;
+  }
+
+  async #runLine(run: ChunkRun, line: BatchLine): Promise<void> {
+    const { runLine, clock, onLine } = this.parts;
+    const { batch, signal, writer } = run;
+    const { tenant, keyId, member, caller } = batch;
+    const requestId = `${batch.id}-${line.number}`;
+    let spent: number | undefined = 0;
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await runLine({
+        ...{ tenant, keyId, member, caller, path: line.url, body: line.body, requestId, signal },
+      });
+      spent = spent === undefined || response.costPico === undefined ? undefined : spent + response.costPico;
+      // It was aborted, and runs again.
+      if (signal.aborted && response.error?.code === 'client_closed_request') return;
+      const pause = retryDelay(response.error, attempt);
+      const until = clock.wallTime() + (pause?.ms ?? 0);
+      // What will not be better within the batch's time is its result.
+      if (pause === undefined || until >= batch.expiresAt) {
+        writer.add(resultRow(batch, line, requestId, { ...response, costPico: spent }, clock.wallTime()));
+        onLine(response.status === 200 ? 'completed' : 'failed');
+        return;
+      }
+      onLine('retried');
+      if (pause.isOfAll) {
+        run.waitUntil = Math.max(run.waitUntil ?? 0, until);
+        return;
+      }
+      if (!(await slept(clock.sleep(pause.ms, signal)))) return;
+    }
+  }
+
+  /** Stores the sums of all chunks, and ends the batch where each line has a result. */
+  async #sumUp({ id, tenant }: BatchRow, context?: JobContext): Promise<void> {
+    const { control, databases, queue } = this.parts;
+    let isComplete = false;
+    await control.transaction().execute(async (transaction) => {
+      // Locks the batch before the sums are read: otherwise older sums could replace newer ones.
+      await changeBatch(transaction, id, ['in_progress'], {});
+      const sums = await databases.use({ tenant }, (db) => resultSums(db, id));
+      const row = await changeBatch(transaction, id, ['in_progress'], {
+        ...{ completed: sums.completed, failed: sums.failed, unpriced: sums.unpriced },
+        ...{ input_tokens: sums.inputTokens, output_tokens: sums.outputTokens },
+        cost_pico: String(sums.costPico),
+      });
+      isComplete = row !== undefined && sums.completed + sums.failed >= row.total;
+      if (isComplete) await queue.add([finishJob(id, tenant)], transaction);
+      await context?.finish(transaction);
+    });
+    if (isComplete) queue.wake(FINISH);
+  }
+}
+
+interface Pause {
+  readonly ms: number;
+  /** Other lines would meet the same. */
+  readonly isOfAll: boolean;
+}
+
+/** @returns undefined for a response that is the line's result */
+function retryDelay(error: GatewayError | undefined, attempt: number): Pause | undefined {
+  if (!error) return undefined;
+  const asked = (error.details.retryAfterSeconds ?? 0) * 1_000;
+  if (WAIT_CODES.has(error.code)) {
+    // A quota that is full for longer than a batch runs is not waited for.
+    const isLong = error.code === 'quota_exceeded' && asked > MAX_WAIT_MS;
+    const ms = isLong ? asked : Math.min(Math.max(asked, MIN_WAIT_MS), MAX_WAIT_MS);
+    return { ms, isOfAll: true };
+  }
+  if (!RETRY_CODES.has(error.code) || attempt >= MAX_RUNS) return undefined;
+  const ms = Math.min(LAST_PAUSE_MS, Math.max(asked, FIRST_PAUSE_MS * 2 ** (attempt - 1)));
+  return { ms, isOfAll: false };
+}
+
+function slept(sleeping: Promise<void>): Promise<boolean> {
+  return sleeping.then(
+    () => true,
+    () => false,
+  );
+}
+
+function resultRow(
+  { id }: Batch,
+  { number, customId }: BatchLine,
+  requestId: string,
+  { status, body, costPico }: LineResponse,
+  now: number,
+): BatchResultRow {
+  const { inputTokens, outputTokens } = usageIn(body);
+  return {
+    ...{ batch: id, line: number, custom_id: customId, request_id: requestId, status, error: '' },
+    // One line of a file. PostgreSQL stores no NUL, which JSON escapes.
+    body: body.replaceAll(/[\r\n\0]/g, ' ').trim(),
+    ...{ input_tokens: inputTokens, output_tokens: outputTokens },
+    ...{ cost_pico: costPico ?? null, created_at: now },
+  };
+}
+
+/** The tokens that a response reports, in any dialect. */
+function usageIn(body: string): { inputTokens: number; outputTokens: number } {
+  const parsed = parseJsonText(body);
+  const usage = isRecord(parsed) && isRecord(parsed.usage) ? parsed.usage : {};
+  const count = (...names: string[]) => {
+    const value = names.map((name) => usage[name]).find((one) => Number.isSafeInteger(one));
+    return typeof value === 'number' ? Math.max(0, value) : 0;
+  };
+  return {
+    inputTokens: count('prompt_tokens', 'input_tokens'),
+    outputTokens: count('completion_tokens', 'output_tokens'),
+  };
+}
