@@ -47,10 +47,10 @@ for (const backend of BACKENDS) {
       return {
         ...{ access, control, databases, server, placementOf },
         /** Starts again, and returns the names of the databases that this opens. */
-        start: async () => {
+        start: async (region: string | null = null) => {
           await access.refreshNow();
           open.mockClear();
-          const failure = await migrateTenants({ access, control, databases });
+          const failure = await migrateTenants({ access, control, databases }, region);
           return { failure, opened: open.mock.calls.map(([name]) => name) };
         },
         close: async () => {
@@ -64,6 +64,19 @@ for (const backend of BACKENDS) {
     test('are not opened when they have all migrations', async () => {
       const { start, close } = await create(['a', 'b', 'c']);
       expect(await start()).toEqual({ failure: undefined, opened: [] });
+      await close();
+    });
+
+    test('are left alone where they are of another region', async () => {
+      const { control, start, placementOf, close } = await create(['a', 'b']);
+      const value = 99;
+      const old = { schema: '1 old', revision: value };
+      const document = JSON.stringify({ residency: { region: 'us' } });
+      await control.updateTable('tenants').set(old).execute();
+      await control.updateTable('tenants').set({ document }).where('id', '=', 'b').execute();
+      await control.updateTable('revision').set({ value }).execute();
+      const { opened } = await start('eu');
+      expect(opened).toEqual([placementOf('a').database]);
       await close();
     });
 

@@ -453,7 +453,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         loadInferenceApi,
         billing,
         usageArchiver,
-        usageCopies: new UsageCopies(stores),
+        usageCopies: new UsageCopies(stores, region),
         alerts,
       },
       refreshConfig: () => effective.refresh(),

@@ -3,6 +3,7 @@ import type { EventSink } from '../events/event-bus.ts';
 import type { UsageArchives } from '../metering/archive/usage-archives.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import type { Sources } from '../tenancy/change-context.ts';
+import { homeTenants } from './first-start.ts';
 import type { Stores } from './stores.ts';
 import { TenantRounds } from './tenant-rounds.ts';
 
@@ -62,7 +63,7 @@ export class UsageArchiver {
     const archives = await this.#archives();
     if (!archives) return;
     const failures: unknown[] = [];
-    const tenants = [...this.stores.access.tenants()].filter(({ status }) => status !== 'deleted');
+    const tenants = homeTenants(this.stores.access, this.config().region);
     for (const tenant of this.#rounds.next(tenants.map(({ id }) => id))) {
       try {
         const { files, events } = await archives.run(tenant);

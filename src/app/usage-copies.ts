@@ -1,4 +1,5 @@
 import { copyUsageDays } from '../storage/sql/usage-copies.ts';
+import { homeTenants } from './first-start.ts';
 import type { Stores } from './stores.ts';
 import { TenantRounds } from './tenant-rounds.ts';
 
@@ -6,7 +7,11 @@ import { TenantRounds } from './tenant-rounds.ts';
 export class UsageCopies {
   readonly #rounds = new TenantRounds();
 
-  constructor(private readonly stores: Pick<Stores, 'control' | 'databases' | 'access'>) {}
+  /** @param region of this gateway; null for none */
+  constructor(
+    private readonly stores: Pick<Stores, 'control' | 'databases' | 'access'>,
+    private readonly region: string | null = null,
+  ) {}
 
   /**
    * Visits some tenants, each once in an hour; to be called every minute.
@@ -15,7 +20,7 @@ export class UsageCopies {
   async run(): Promise<void> {
     const { control, databases, access } = this.stores;
     const failures: unknown[] = [];
-    const tenants = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+    const tenants = homeTenants(access, this.region);
     for (const tenant of this.#rounds.next(tenants.map(({ id }) => id))) {
       await copyUsageDays(control, databases, tenant).catch((error: unknown) => failures.push(error));
     }

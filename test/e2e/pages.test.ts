@@ -46,6 +46,10 @@ function run(program: string, args: readonly string[], env: Record<string, strin
 const CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'docs/caching.md': { cache: {} },
   'docs/logs.md': { log: { files: {} } },
+  'docs/multi-region.md': {
+    region: 'eu-central-1',
+    regions: [{ id: 'eu-central-1', address: 'https://eu.ai.example.com' }],
+  },
 };
 
 /** Programs that stand for those of the pages: `npm run weir --` and `weir` of this checkout, `curl` that says the status. */
