@@ -6,6 +6,7 @@ import './traffic.ts';
 import './policies.ts';
 import './invoices.ts';
 import './webhooks.ts';
+import './alerts.ts';
 import './prompts.ts';
 import './changes.ts';
 import './keyboard.ts';

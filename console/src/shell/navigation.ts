@@ -17,6 +17,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { to: '/models', label: 'Models', key: 'm', isForOperators: true },
   { to: '/tenants', label: 'Tenants', key: 't' },
   { to: '/policies', label: 'Policies', key: 'l' },
+  { to: '/alerts', label: 'Alerts', key: 'a' },
   { to: '/events', label: 'Events', key: 'e' },
   { to: '/settings', label: 'Settings', key: 's' },
   { to: '/welcome', label: 'Set up', key: 'w' },
