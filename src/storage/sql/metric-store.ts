@@ -13,6 +13,9 @@ const COLUMNS = { model: 'model', provider: 'provider', key: 'key_id', user: 'me
 
 const DAY_MS = 86_400_000;
 
+/** Of the periods of all tables. Milliseconds. */
+const LENGTHS = { ...METRIC_PERIODS, day: DAY_MS } as const;
+
 /** What groups can be ranked by. */
 const AMOUNTS = {
   requests: 'requests + rejected',
@@ -105,15 +108,18 @@ export class SqlMetricStore {
   ): Promise<{ readonly group: MetricGroup; readonly amount: bigint }[]> {
     return this.databases.read(scope, async (db) => {
       const columns = groupBy.map((one) => sql.ref(COLUMNS[one]));
-      const amount = sql.raw(`sum(${AMOUNTS[by]})`);
       // A row that many models share is no group.
       const named = groupBy.includes('model') ? sql`AND model <> ''` : sql``;
       const grouping =
         columns.length === 0
           ? sql`HAVING count(*) > 0`
-          : sql`GROUP BY ${sql.join(columns)} ORDER BY ${amount} DESC, ${sql.join(columns)}`;
+          : sql`GROUP BY ${sql.join(columns)} ORDER BY sum(part) DESC, ${sql.join(columns)}`;
+      // First by period: in the order of the primary key, SQLite groups without sorting all rows.
+      const parts = sql`
+        SELECT ${sql.join([...columns, sql`${sql.raw(`sum(${AMOUNTS[by]})`)} AS part`])}
+        ${fromOf(query, groupBy)} ${named} GROUP BY ${sql.join([sql.ref('start'), ...columns])}`;
       const { rows } = await sql<Record<string, string>>`
-        SELECT ${sql.join([...columns, sql`cast(${amount} as text) AS amount`])} ${fromOf(query, groupBy)} ${named}
+        SELECT ${sql.join([...columns, sql`cast(sum(part) as text) AS amount`])} FROM (${parts}) AS parts
         ${grouping} LIMIT ${sql.lit(limit)}`.execute(db);
       return rows.map((row) => ({ group: groupOf(row, groupBy), amount: BigInt(row.amount ?? 0) }));
     });
@@ -129,9 +135,10 @@ export class SqlMetricStore {
     return this.databases.read(scope, async (db) => {
       const columns = groups ? groupBy.map((one) => sql.ref(COLUMNS[one])) : [];
       const sums = METRIC_SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) AS ${sql.ref(name)}`);
-      const terms = [bucketOf(query), ...columns];
+      const bucket = bucketOf(query, metricTable([...groupBy, ...filteredOf(query)]));
+      const terms = [bucket, ...columns];
       const { rows } = await sql<Record<string, string | number>>`
-        SELECT ${sql.join([sql`${bucketOf(query)} AS bucket`, ...columns, sql`count(*) AS row_count`, ...sums])}
+        SELECT ${sql.join([sql`${bucket} AS bucket`, ...columns, sql`count(*) AS row_count`, ...sums])}
         ${fromOf(query, groupBy, groups)} GROUP BY ${sql.join(terms)}`.execute(db);
       return rows.map((row) => ({
         start: Number(row.bucket),
@@ -169,7 +176,7 @@ async function readTimes(
   const conditions = conditionsOf(query, groupBy, groups);
   if (table === 'usage_metrics') conditions.push(sql<SqlBool>`period = ${periodOf(table, query.step)}`);
   const { rows } = await sql<Record<string, string | number>>`
-    SELECT ${sql.join([sql`${bucketOf(query)} AS bucket`, ...columns, sql`latency`, sql`first_event`])}
+    SELECT ${sql.join([sql`${bucketOf(query, undefined)} AS bucket`, ...columns, sql`latency`, sql`first_event`])}
     FROM ${sql.table(table)} WHERE ${sql.join(conditions, sql` AND `)} AND latency <> ''
     LIMIT ${sql.lit(MAX_SKETCHES + 1)}`.execute(db);
   if (rows.length > MAX_SKETCHES) throw new TooManyRowsError(`more than ${MAX_SKETCHES} rows`);
@@ -190,8 +197,13 @@ async function readTimes(
   return [...found.values()];
 }
 
-/** The start of the step that a row belongs to; `from` is a multiple of the step. */
-function bucketOf({ step }: MetricQuery): RawBuilder<number> {
+/**
+ * The start of the step that a row belongs to; `from` is a multiple of the step.
+ * @param table where its periods are those of the query; undefined where they may be shorter than the step
+ */
+function bucketOf({ step }: MetricQuery, table: Table | undefined): RawBuilder<number> {
+  // The column itself is in the order of the primary key: SQLite groups by it without sorting all rows.
+  if (table && LENGTHS[periodOf(table, step)] === step) return sql<number>`${sql.ref('start')}`;
   return sql<number>`start - start % ${sql.lit(step)}`;
 }
 
