@@ -48,9 +48,16 @@ export interface Watched {
   assertNoFault(): void;
 }
 
-/** Opens a page whose faults are collected from its first request on. */
-export async function watch(context: BrowserContext, origin: string): Promise<Watched> {
-  context.setDefaultTimeout(TIMEOUT_MS);
+/**
+ * Opens a page whose faults are collected from its first request on.
+ * @param timeoutMs milliseconds until a condition that does not come true is an error
+ */
+export async function watch(
+  context: BrowserContext,
+  origin: string,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Watched> {
+  context.setDefaultTimeout(timeoutMs);
   const page = await context.newPage();
   const faults: string[] = [];
   const expected: Expected[] = [];
@@ -84,7 +91,7 @@ export async function watch(context: BrowserContext, origin: string): Promise<Wa
     faults.push(`${response.status()}: ${response.request().method()} ${response.url()}`);
   });
   const settled = async () => {
-    const deadline = performance.now() + TIMEOUT_MS;
+    const deadline = performance.now() + timeoutMs;
     await page.locator('h1').first().waitFor();
     while (inFlight.size > 0 || (await page.getByLabel('Loading', { exact: true }).count()) > 0) {
       const urls = [...inFlight].map((request) => request.url());

@@ -1,5 +1,5 @@
 // `npm run bench:console`: times usage pages over a million events, through the API and in Chromium. An existing folder of an
-// earlier run is used again: `npm run bench:console -- <folder>`.
+// earlier run is used again: `npm run bench:console -- <folder>`. On a busy machine, the best time is nearest to the page's own.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,8 @@ import { DESKTOP, launch, watch } from './browser.ts';
 const ROUNDS = 7;
 const DAY_MS = 86_400_000;
 const MAX_MS = 500;
+/** For a page on a busy machine. */
+const MAX_WAIT_MS = 60_000;
 
 const [, , given] = process.argv;
 const folder = given ?? mkdtempSync(join(tmpdir(), 'weir-million-'));
@@ -29,10 +31,16 @@ let isSlow = false;
 
 function report(name: string, times: readonly number[]): void {
   const sorted = times.toSorted((a, b) => a - b);
-  const [median = 0, slowest = 0] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
+  const [best = 0, median = 0, slowest = 0] = [
+    sorted[0],
+    sorted[Math.floor(sorted.length / 2)],
+    sorted.at(-1),
+  ];
   isSlow ||= median > MAX_MS;
   const mark = median > MAX_MS ? '  SLOW' : '';
-  console.log(`${name.padEnd(64)} ${median.toFixed(0).padStart(6)} ${slowest.toFixed(0).padStart(6)}${mark}`);
+  console.log(
+    `${name.padEnd(64)} ${best.toFixed(0).padStart(6)} ${median.toFixed(0).padStart(6)} ${slowest.toFixed(0).padStart(6)}${mark}`,
+  );
 }
 
 async function timeOf(path: string, body?: unknown): Promise<void> {
@@ -55,7 +63,7 @@ async function timeOf(path: string, body?: unknown): Promise<void> {
 }
 
 try {
-  console.log(`${'milliseconds'.padEnd(64)} median  worst`);
+  console.log(`${'milliseconds'.padEnd(64)}   best median  worst`);
   const to = new Date().toISOString();
   const from = new Date(Date.now() - 30 * DAY_MS).toISOString();
   const range = `from=${from}&to=${to}`;
@@ -89,7 +97,7 @@ try {
       const times: number[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
         const context = await browser.newContext(DESKTOP);
-        const watched = await watch(context, gateway.url);
+        const watched = await watch(context, gateway.url, MAX_WAIT_MS);
         const { page } = watched;
         await context.request.post(`${gateway.url}/v1/auth/sign-in`, { data: { key: gateway.adminKey } });
         if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);

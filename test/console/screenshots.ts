@@ -208,9 +208,8 @@ try {
   const shots = isReview ? chosen.filter(({ options }) => !options).flatMap(inEachForm) : chosen;
   for (const { name, path, tenant, options, act } of shots) {
     const context = await browser.newContext({ ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });
-    const watched = await watch(context, url);
     // Pictures are made on busy machines, too.
-    context.setDefaultTimeout(isReview ? REVIEW_PATIENCE_MS : PATIENCE_MS);
+    const watched = await watch(context, url, isReview ? REVIEW_PATIENCE_MS : PATIENCE_MS);
     const { page } = watched;
     await context.request.post(`${url}/v1/auth/sign-in`, { data: { key: ADMIN_KEY } });
     if (tenant) await context.addInitScript((id) => localStorage.setItem('weir-tenant', id), tenant);
