@@ -28,7 +28,7 @@ const layers = [
   ],
   ['dispatch', 'webhooks', 'batches', 'alerts'],
   ['pipeline', 'server'],
-  ['http'],
+  ['http', 'grpc'],
   ['api'],
   ['app'],
   ['cli', 'main\\.ts'],

@@ -1,9 +1,10 @@
 /** Writes the pages of docs/ that are generated from the source: `npm run docs`. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONFIG_CATALOG } from '../src/app/config-catalog.ts';
 import { configDocumentation } from '../src/config/documentation.ts';
 import { eventsPage } from '../src/events/events-page.ts';
+import { withGrpcCodes } from '../src/grpc/grpc-codes-table.ts';
 import { metricsPage } from '../src/observability/metrics-page.ts';
 import { envExample } from './env-example.ts';
 
@@ -16,6 +17,10 @@ console.log('wrote docs/metrics.md');
 
 writeFileSync(join(import.meta.dirname, '..', 'docs', 'events.md'), eventsPage());
 console.log('wrote docs/events.md');
+
+const grpcPage = join(import.meta.dirname, '..', 'docs', 'grpc.md');
+writeFileSync(grpcPage, withGrpcCodes(readFileSync(grpcPage, 'utf8')));
+console.log('wrote docs/grpc.md');
 
 writeFileSync(join(import.meta.dirname, '..', '.env.example'), envExample(CONFIG_CATALOG));
 console.log('wrote .env.example');

@@ -26,6 +26,9 @@ const filesBelow = (folder) =>
 export const sourceFiles = (root) =>
   filesBelow(join(root, 'src')).filter((path) => !/\.test\.ts$/.test(path));
 
+/** The files from which clients of gRPC are generated. */
+export const protoFiles = (root) => filesBelow(join(root, 'proto')).filter((path) => path.endsWith('.proto'));
+
 /** The launcher, and the scripts that it imports. */
 export const launcherFiles = (root) => [...traceModules([join(root, 'bin/weir.mjs')]).files];
 

@@ -7,6 +7,7 @@ import {
   launcherFiles,
   PROGRAM,
   programFiles,
+  protoFiles,
   sourceFiles,
 } from './files.mjs';
 import { publishedLock, publishedManifest, runtimeManifest } from './manifests.mjs';
@@ -48,7 +49,7 @@ function emptyFolder(path) {
 export function stagePackage(root, out) {
   const texts = ['README.md', 'LICENSE'].map((name) => join(root, name));
   emptyFolder(out);
-  copy(root, [...productFiles(root), ...launcherFiles(root), ...texts], out);
+  copy(root, [...productFiles(root), ...launcherFiles(root), ...protoFiles(root), ...texts], out);
   chmodSync(join(out, 'bin/weir.mjs'), 0o755);
   writeJson(join(out, 'package.json'), publishedManifest(readJson(join(root, 'package.json'))));
   writeJson(join(out, 'npm-shrinkwrap.json'), publishedLock(readJson(join(root, 'package-lock.json'))));
@@ -62,7 +63,11 @@ export function stagePackage(root, out) {
  */
 export function stageRuntime(root, bun, out) {
   emptyFolder(out);
-  copy(root, [...productFiles(root), ...dependencyFiles(root), join(root, 'LICENSE')], out);
+  copy(
+    root,
+    [...productFiles(root), ...dependencyFiles(root), ...protoFiles(root), join(root, 'LICENSE')],
+    out,
+  );
   writeJson(join(out, 'package.json'), runtimeManifest(readJson(join(root, 'package.json'))));
   cpSync(bun, join(out, 'bun'), { dereference: true });
   chmodSync(join(out, 'bun'), 0o755);

@@ -1,7 +1,7 @@
 import { metricsResponse } from '../api/operations.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
 import type { Config } from '../config/schema.ts';
-import type { HttpResponse } from '../core/http.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -25,6 +25,7 @@ export interface GatewayParts {
   readonly metrics: Metrics;
   readonly active: ActiveSnapshot;
   readonly router: HttpRouter;
+  readonly identify: (request: HttpRequest) => Promise<void>;
   readonly createdAdminKey: CreatedKey | undefined;
   readonly jobs: JobRunner;
   readonly monitor: TargetMonitor;
@@ -59,6 +60,11 @@ export class Gateway {
 
   get router(): HttpRouter {
     return this.parts.router;
+  }
+
+  /** Identifies the caller of a request by its API key. @throws GatewayError */
+  identify(request: HttpRequest): Promise<void> {
+    return this.parts.identify(request);
   }
 
   /** Watches the servers that carry this gateway's requests. */

@@ -19,7 +19,7 @@ export async function findEngines(
   { env, clock }: DetectionOptions,
 ): Promise<readonly ProviderConfig[]> {
   if (!usesEnvironment(config) || env.WEIR_DETECT_ENGINES === '0') return [];
-  const { port, metrics_port } = config.server;
+  const { port, metrics_port, grpc_port } = config.server;
   const transport = createUpstreamTransport({
     env,
     clock,
@@ -29,7 +29,7 @@ export async function findEngines(
     const world = { transports: { upstream: () => transport, builtIn: transport }, clock, env };
     return await detectEngines(
       (config) => PROVIDERS.create(config, world),
-      metrics_port === null ? [port] : [port, metrics_port],
+      [port, metrics_port, grpc_port].filter((one) => one !== null),
     );
   } finally {
     transport.close();

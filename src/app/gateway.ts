@@ -422,6 +422,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, regions, servers, changes },
     ...{ stores, usage, live: services.live, loadInferenceApi },
+    identify: (request) => router.identify(request, services.callers.key),
     refreshConfig: () => effective.refresh(),
     refreshSecrets: () => secretRefresh.now(),
     applyBase: (next) => effective.rebase(next),

@@ -9,13 +9,16 @@ import type { HttpServer } from '../server/http-server.ts';
 import { startHttpServer } from '../server/http1-server.ts';
 import type { LoadedCredentials, TlsReloader as Reloader } from '../server/tls-files.ts';
 import type { Gateway } from './gateway.ts';
+import { type GrpcPort, listenForGrpc } from './grpc.ts';
 import { serverLimits } from './settings.ts';
 
 export interface Servers {
   readonly api: HttpServer;
   /** Undefined when `server.metrics_port` is null, or its port is taken. */
   readonly metrics: HttpServer | undefined;
-  /** Reloads the certificate of the API; undefined without `server.tls`. */
+  /** Undefined when `server.grpc_port` is null. */
+  readonly grpc: GrpcPort | undefined;
+  /** Reloads the certificate of the API and of gRPC; undefined without `server.tls`. */
   readonly certificate: Reloader | undefined;
 }
 
@@ -28,6 +31,8 @@ export class ServerStartError extends Error {
 export interface SharedPort {
   /** Of the API, instead of `server.port`. */
   readonly port: number;
+  /** Of gRPC; null for none. */
+  readonly grpcPort: number | null;
   /** Serves what workers do not. */
   readonly forward: (request: HttpRequest) => Promise<HttpResponse>;
   readonly isServedHere: (target: string) => boolean;
@@ -37,6 +42,7 @@ export interface SharedPort {
  * Starts to listen: the API on its port, and the metrics on theirs. Requests that arrive before the gateway is constructed
  * wait for it.
  * @param gateway resolves when the gateway is constructed
+ * @param version as the server metadata of gRPC shows it
  * @param shared set in a worker, which has no port for metrics
  * @throws ServerStartError when the API's port is taken or not permitted, or the files of `server.tls` are not usable
  */
@@ -44,6 +50,7 @@ export async function startServers(
   config: Config,
   gateway: Promise<Gateway>,
   logger: Logger,
+  version: string,
   shared?: SharedPort,
 ): Promise<Servers> {
   const { host, tls: paths } = config.server;
@@ -81,24 +88,36 @@ export async function startServers(
     return server;
   };
   const certificate = await loadCertificate(paths, logger);
+  const handle = (request: HttpRequest) => {
+    if (shared && !shared.isServedHere(request.target)) return shared.forward(request);
+    return (
+      current?.router.handle(request) ??
+      healthAtStart(request) ??
+      gateway.then(({ router }) => router.handle(request))
+    );
+  };
   let api: HttpServer;
   try {
-    api = listen(
-      port,
-      (request) => {
-        if (shared && !shared.isServedHere(request.target)) return shared.forward(request);
-        return (
-          current?.router.handle(request) ??
-          healthAtStart(request) ??
-          gateway.then(({ router }) => router.handle(request))
-        );
-      },
-      certificate?.credentials,
-    );
+    api = listen(port, handle, certificate?.credentials);
   } catch (error) {
     throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
   }
-  const servers = { api, certificate: certificate?.reloadInto(api) };
+  const grpcPort = shared ? shared.grpcPort : config.server.grpc_port;
+  const grpc =
+    grpcPort === null
+      ? undefined
+      : await listenForGrpc({
+          ...{ host, port: grpcPort, shared: shared !== undefined, tls: certificate?.credentials, version },
+          ...{ gateway, current: () => current, handle, initialLimits, onError },
+        }).catch((error: unknown) => {
+          api.close();
+          throw new ServerStartError(portProblem(host, grpcPort, error, 'GRPC_PORT'));
+        });
+  if (grpc) {
+    listening.push(grpc);
+    current?.servers.observe(grpc);
+  }
+  const servers = { api, grpc, certificate: certificate?.reloadInto(grpc ? [api, grpc] : [api]) };
   if (shared) return { ...servers, metrics: undefined };
   const metrics = listenForMetrics(config, gateway, logger, (at, handle) => listen(at, handle));
   return { ...servers, metrics };
@@ -168,12 +187,21 @@ export function startParentServers(
  * @throws ServerStartError when it is taken or not permitted
  */
 export function checkPort({ server: { host, port } }: Config): number {
+  return checkOne(host, port, 'SERVER_PORT');
+}
+
+/** The same for the port of gRPC. @returns null where there is none */
+export function checkGrpcPort({ server: { host, grpc_port: port } }: Config): number | null {
+  return port === null ? null : checkOne(host, port, 'GRPC_PORT');
+}
+
+function checkOne(host: string, port: number, variable: string): number {
   try {
     const listener = listenSockets({ host, port, accept: () => new Uint8Array(0) });
     listener.stop();
     return listener.port;
   } catch (error) {
-    throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
+    throw new ServerStartError(portProblem(host, port, error, variable));
   }
 }
 
@@ -188,8 +216,8 @@ function healthAtStart({ target }: HttpRequest): HttpResponse | undefined {
 
 interface Certificate {
   readonly credentials: LoadedCredentials;
-  /** Begins to reload the files, for the server that uses them. */
-  reloadInto(server: HttpServer): Reloader;
+  /** Begins to reload the files, for the servers that use them. */
+  reloadInto(servers: readonly HttpServer[]): Reloader;
 }
 
 async function loadCertificate(
@@ -206,11 +234,13 @@ async function loadCertificate(
   if (problem !== undefined) logger.warn(`${problem} Clients will reject it. Renew "${paths.cert}".`);
   return {
     credentials,
-    reloadInto: (server) =>
+    reloadInto: (servers) =>
       new TlsReloader({
         paths,
         current: credentials,
-        apply: (next) => server.useCredentials(next),
+        apply: (next) => {
+          for (const server of servers) server.useCredentials(next);
+        },
         onReloaded: ({ subject, validTo }) =>
           logger.info({ subject, expires: validTo.toISOString() }, 'TLS certificate reloaded'),
         onRejected: ({ message }) =>

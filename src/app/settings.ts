@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { RecentMap } from '../core/recent-map.ts';
+import type { GrpcLimits } from '../grpc/grpc-limits.ts';
 import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
 import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
@@ -8,7 +9,6 @@ import { DEFAULT_OUTLIERS, type OutlierSettings } from '../routing/health/outlie
 import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import type { RetrySettings } from '../routing/retry.ts';
-import type { ServerLimits } from '../server/server-limits.ts';
 import { isAddressAllowed } from '../tenancy/address-scope.ts';
 import { concurrencyLimits } from './model-definitions.ts';
 
@@ -85,7 +85,7 @@ export function addressExemption({ limits, server }: Config): (address: string) 
 }
 
 /** @param openFiles how many files the process may open; undefined where the system does not tell */
-export function serverLimits({ limits }: Config, openFiles: number | undefined): ServerLimits {
+export function serverLimits({ limits, server }: Config, openFiles: number | undefined): GrpcLimits {
   return {
     headTimeoutMs: limits.head_timeout,
     bodyTimeoutMs: limits.body_timeout,
@@ -95,6 +95,11 @@ export function serverLimits({ limits }: Config, openFiles: number | undefined):
     maxConnections: Math.min(limits.max_connections, Math.floor((openFiles ?? Number.POSITIVE_INFINITY) / 2)),
     maxConnectionsPerIp: limits.max_connections_per_ip,
     requestMemory: limits.request_memory,
+    maxMessageBytes: server.body_limit,
+    grpcStreams: limits.grpc_streams,
+    grpcFrames: limits.grpc_frames,
+    grpcIdleMs: limits.grpc_idle,
+    grpcMaxAgeMs: limits.grpc_connection_age,
   };
 }
 

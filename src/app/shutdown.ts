@@ -12,7 +12,7 @@ const FLUSH_MS = 2_000;
  */
 export async function shutDown(
   gateway: Gateway,
-  { api, metrics, certificate }: Servers,
+  { api, metrics, grpc, certificate }: Servers,
   clock: Clock,
   logger: Logger,
   onDrained: () => Promise<void> = async () => undefined,
@@ -20,6 +20,8 @@ export async function shutDown(
   const { lifecycle } = gateway;
   certificate?.close();
   const drained = lifecycle.drain();
+  // Their connections live for hours: without it, clients would send all new calls to this gateway.
+  grpc?.retireConnections();
   const timer = new AbortController();
   const late = clock.sleep(gateway.config.server.drain_timeout, timer.signal).then(
     () => true,
@@ -32,8 +34,9 @@ export async function shutDown(
     lifecycle.abortAll();
   }
   lifecycle.stopped();
-  await Promise.race([api.drain(), clock.sleep(FLUSH_MS)]);
+  await Promise.race([Promise.all([api.drain(), grpc?.drain()]), clock.sleep(FLUSH_MS)]);
   api.close();
+  grpc?.close();
   metrics?.close();
   await onDrained();
   await gateway.close();

@@ -3,6 +3,7 @@ import type { SimulatorAccess } from '../api/simulator-access.ts';
 import type { Config } from '../config/schema.ts';
 import { PromptCaching } from '../dispatch/prompt-caching.ts';
 import { UseEstimates } from '../dispatch/use-estimates.ts';
+import type { GrpcLimits } from '../grpc/grpc-limits.ts';
 import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
@@ -15,7 +16,6 @@ import type { OutlierSettings } from '../routing/health/outliers.ts';
 import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import { Router, type RoutingState } from '../routing/router.ts';
-import type { ServerLimits } from '../server/server-limits.ts';
 import { isAddressAllowed } from '../tenancy/address-scope.ts';
 import { modelDefinition, priceRules } from './model-definitions.ts';
 import { promptCachingOf } from './prompt-caching.ts';
@@ -46,7 +46,7 @@ export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain' | 'guardrails
   readonly admission: AdmissionSettings;
   readonly outliers: OutlierSettings;
   readonly mediaLimits: DownloadLimits;
-  readonly serverLimits: ServerLimits;
+  readonly serverLimits: GrpcLimits;
   /** Closes idle connections. Requests in flight go on. */
   close(): void;
 }

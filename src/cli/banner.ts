@@ -9,7 +9,11 @@ export interface BannerInput {
   readonly gateway: Pick<Gateway, 'snapshot'> & {
     readonly createdAdminKey: Pick<CreatedKey, 'secret'> | undefined;
   };
-  readonly servers: { readonly api: Address; readonly metrics: Address | undefined };
+  readonly servers: {
+    readonly api: Address;
+    readonly metrics: Address | undefined;
+    readonly grpc?: Address | undefined;
+  };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly file: string | null;
   readonly version: string;
@@ -25,6 +29,11 @@ function reachable(host: string): string {
 /** Where a server is reachable from this machine. */
 export function urlOf({ host, port, secure }: Address): string {
   return `${secure ? 'https' : 'http'}://${reachable(host)}:${port}`;
+}
+
+/** The target that clients of gRPC take. */
+function grpcTarget({ host, port, secure }: Address): string {
+  return `${reachable(host)}:${port} (${secure ? 'TLS' : 'plain text'})`;
 }
 
 /** The text that the start prints: addresses, the admin key, and a call that works unchanged. */
@@ -44,6 +53,7 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
     `  Docs       ${base}/docs`,
     `  Health     ${base}/health`,
     `  Metrics    ${servers.metrics ? urlOf(servers.metrics) : base}/metrics`,
+    ...(servers.grpc ? [`  gRPC       ${grpcTarget(servers.grpc)}`] : []),
     `  Config     ${file ?? 'none (environment and defaults; create weir.yaml to change them)'}`,
     `  Providers  ${providers.map(({ id }) => id).join(', ')} (${directory.list().length} models)`,
   ];

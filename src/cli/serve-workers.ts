@@ -4,7 +4,7 @@ import { ConfigSecrets } from '../app/config-secrets.ts';
 import type { DataFolderLock } from '../app/data-folder.ts';
 import { dataFolder } from '../app/database-servers.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../app/gateway.ts';
-import { checkPort, startParentServers } from '../app/servers.ts';
+import { checkGrpcPort, checkPort, startParentServers } from '../app/servers.ts';
 import { forwardedRequest } from '../app/workers/forward.ts';
 import { parentHost } from '../app/workers/parent-host.ts';
 import { ParentRoutes } from '../app/workers/parent-routes.ts';
@@ -58,7 +58,8 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
     given.storage.redis_url === null
       ? new PrivateRedis({ folder: dataFolder(given), env: options.env, clock: systemClock, logger })
       : undefined;
-  const port = await freePort(given);
+  const port = await freePort(() => checkPort(given));
+  const grpcPort = await freePort(() => checkGrpcPort(given));
   await redis?.start();
   const env = {
     ...options.env,
@@ -75,7 +76,14 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
     if (!constructed.gateway) throw new Error('a worker was started before the gateway');
     return constructed.gateway;
   };
-  const host = parentHost({ gateway: current, clock: systemClock, port, parentSocket: socket.path, log });
+  const host = parentHost({
+    gateway: current,
+    clock: systemClock,
+    port,
+    grpcPort,
+    parentSocket: socket.path,
+    log,
+  });
   const pool = new WorkerPool({
     ...{ count, host, logger, clock: systemClock, start: startWorkerProcess },
     command: () => {
@@ -119,9 +127,12 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
   const collecting = setInterval(() => void pool.collect(), COLLECT_MS);
   const watching = setInterval(() => routes.updateLive(), LIVE_MS);
   const api = { host: config.server.host, port, secure: config.server.tls !== null };
+  const grpc = grpcPort === null ? undefined : { ...api, port: grpcPort };
   folders.announce(urlOf(api));
   const { file } = loaded;
-  output.out(banner({ gateway, servers: { api, metrics: servers.metrics }, env, file, version, output }));
+  output.out(
+    banner({ gateway, servers: { api, metrics: servers.metrics, grpc }, env, file, version, output }),
+  );
   logger.info({ workers: count, processes: pool.pids, redis: redis?.pid }, 'workers are ready');
   onReady?.(urlOf(api));
   const watch =
@@ -151,10 +162,11 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
 const PORT_RETRIES = 20;
 const PORT_PAUSE_MS = 100;
 
-async function freePort(config: Config): Promise<number> {
+/** @param check returns the port, or throws while it is taken */
+async function freePort<Port>(check: () => Port): Promise<Port> {
   for (let left = PORT_RETRIES; ; left -= 1) {
     try {
-      return checkPort(config);
+      return check();
     } catch (error) {
       if (left === 0) throw error;
       await systemClock.sleep(PORT_PAUSE_MS);

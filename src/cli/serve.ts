@@ -91,7 +91,7 @@ async function run(
   // The order matters: a start that cannot have the folder or the port changes nothing, and stops no engine.
   const folders = await explained(lockDataFolders(config, startedAt));
   const constructed = Promise.withResolvers<Gateway>();
-  const servers = await explained(startServers(config, constructed.promise, logger));
+  const servers = await explained(startServers(config, constructed.promise, logger, version));
   folders.announce(urlOf(servers.api));
   const gateway = await createGateway({ env, loaded, secrets, clock: systemClock, log, logKeeper, version });
   constructed.resolve(gateway);

@@ -35,7 +35,7 @@ export async function serveWorker(
   const ending = Promise.withResolvers<'leave' | 'stop'>();
   const left = Promise.withResolvers<void>();
   const constructed = Promise.withResolvers<Gateway>();
-  let port = 0;
+  const ports: number[] = [];
   const live = new LiveSender((requests) => void side.call('live', requests).catch(() => undefined));
   const handlers: WorkerHandlers = {
     metrics: async (format) => (await constructed.promise).metrics.render(format),
@@ -45,8 +45,9 @@ export async function serveWorker(
     },
     inFlight: async () => (await constructed.promise).lifecycle.active,
     handle: async (request: RelayedRequest) => relayedRequest((await constructed.promise).router, request),
-    steer: (numbers) => steerConnections(port, numbers),
-    spread: () => spreadConnections(port),
+    // All ports: a process begins to listen on each of them in the same turn.
+    steer: (numbers) => onEach(ports, (port) => steerConnections(port, numbers)),
+    spread: () => onEach(ports, (port) => spreadConnections(port)),
     leave: async () => {
       ending.resolve('leave');
       await left.promise;
@@ -83,10 +84,11 @@ export async function serveWorker(
   constructed.resolve(gateway);
   await Promise.race([gateway.discoverModels(), systemClock.sleep(FIRST_DISCOVERY_MS)]);
   await gateway.loadInferenceApi();
-  port = side.start.port;
-  const shared = { port, forward: side.forward, isServedHere: isServedByWorkers };
+  const { port, grpcPort } = side.start;
+  ports.push(port, ...(grpcPort === null ? [] : [grpcPort]));
+  const shared = { port, grpcPort, forward: side.forward, isServedHere: isServedByWorkers };
   const servers = await side.listenInTurn(() =>
-    startServers(loaded.config, constructed.promise, logger, shared),
+    startServers(loaded.config, constructed.promise, logger, version, shared),
   );
   gateway.lifecycle.ready();
   gateway.startBackground();
@@ -98,9 +100,11 @@ export async function serveWorker(
   watch?.close();
   if (how === 'leave') {
     servers.api.leave();
+    servers.grpc?.leave();
     left.resolve();
     const endAt = systemClock.now() + LINGER_MS;
-    while (servers.api.stats().connections > gateway.lifecycle.active && systemClock.now() < endAt) {
+    const open = () => servers.api.stats().connections + (servers.grpc?.stats().connections ?? 0);
+    while (open() > gateway.lifecycle.active && systemClock.now() < endAt) {
       await systemClock.sleep(LOOK_MS);
     }
   }
@@ -108,6 +112,12 @@ export async function serveWorker(
     live.flush();
     await side.call('lastMetrics', await gateway.metrics.render()).catch(() => undefined);
   });
+}
+
+/** @returns whether it worked on all ports */
+async function onEach(ports: readonly number[], run: (port: number) => Promise<boolean>): Promise<boolean> {
+  const worked = await Promise.all(ports.map(run));
+  return worked.every(Boolean);
 }
 
 /** Reports when writes to the local disk fail and succeed again: readiness is the parent's. */

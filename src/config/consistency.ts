@@ -41,6 +41,13 @@ function checkServer({ ports, cors }: Outline): Problem[] {
       : ['port', 'server.metrics_port'];
     problems.push({ path: ['server', key], message: `must not be the same as ${other} (${ports.api})` });
   }
+  for (const [other, taken] of [
+    ['server.port', ports.api],
+    ['server.metrics_port', ports.metrics],
+  ] as const) {
+    if (typeof ports.grpc !== 'number' || ports.grpc === 0 || ports.grpc !== taken) continue;
+    problems.push({ path: ['server', 'grpc_port'], message: `must not be the same as ${other} (${taken})` });
+  }
   if (cors.anyOrigin && cors.credentials) {
     const message = 'cannot be true with the origin "*": list the origins that may send credentials';
     problems.push({ path: ['server', 'cors', 'allow_credentials'], message });

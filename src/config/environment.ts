@@ -80,6 +80,7 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
     read: portOrOff,
     note: '`off` disables it.',
   },
+  { name: 'GRPC_PORT', path: ['server', 'grpc_port'], read: portOrOff, note: '`off` disables it.' },
   {
     name: 'SERVER_WORKERS',
     path: ['server', 'workers'],

@@ -31,6 +31,7 @@ describe('finding the file', () => {
         host: '0.0.0.0',
         port: 8080,
         metrics_port: 9090,
+        grpc_port: null,
         workers: null,
         tls: null,
         trusted_proxies: [],
@@ -167,6 +168,10 @@ describe('finding the file', () => {
         write_idle: 60_000,
         max_connections: 10_000,
         max_connections_per_ip: 1_000,
+        grpc_streams: 100,
+        grpc_frames: 1_000,
+        grpc_idle: 300_000,
+        grpc_connection_age: null,
         request_memory: 256_000_000,
       },
       files: {

@@ -79,7 +79,12 @@ export interface Outline {
   /** As written. */
   readonly simulator: string | undefined;
   /** With the defaults; `metricsGiven` when the second is not one. */
-  readonly ports: { readonly api: unknown; readonly metrics: unknown; readonly metricsGiven: boolean };
+  readonly ports: {
+    readonly api: unknown;
+    readonly metrics: unknown;
+    readonly metricsGiven: boolean;
+    readonly grpc: unknown;
+  };
   readonly cors: { readonly anyOrigin: boolean; readonly credentials: boolean };
   readonly hasCache: boolean;
   /** The models that the semantic cache asks. */
@@ -135,6 +140,7 @@ export function outlineOf(root: ConfigMap): Outline {
         server?.metrics_port === undefined ? DEFAULT_METRICS_PORT : server.metrics_port,
       ),
       metricsGiven: server?.metrics_port !== undefined,
+      grpc: fromNumericText(server?.grpc_port),
     },
     cors: {
       anyOrigin: listAt(cors, 'origins')?.includes('*') ?? false,

@@ -233,7 +233,13 @@ describe('server', () => {
     expect(faultsOf('server: { port: 9090 }')).toEqual([
       '1:17 server.port: must not be the same as server.metrics_port (9090)',
     ]);
-    expect(loadText('server: { port: 0, metrics_port: 0 }').config.server.port).toBe(0);
+    expect(faultsOf('server: { grpc_port: 8080 }')).toEqual([
+      '1:22 server.grpc_port: must not be the same as server.port (8080)',
+    ]);
+    expect(faultsOf('server: { grpc_port: 9090 }')).toEqual([
+      '1:22 server.grpc_port: must not be the same as server.metrics_port (9090)',
+    ]);
+    expect(loadText('server: { port: 0, metrics_port: 0, grpc_port: 0 }').config.server.port).toBe(0);
     expect(loadText('server: { port: 9090, metrics_port: null }').config.server.metrics_port).toBeNull();
   });
 });

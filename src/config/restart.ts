@@ -11,6 +11,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'server.host', read: (config) => config.server.host },
   { name: 'server.port', read: (config) => config.server.port },
   { name: 'server.metrics_port', read: (config) => config.server.metrics_port },
+  { name: 'server.grpc_port', read: (config) => config.server.grpc_port },
   { name: 'server.workers', read: (config) => config.server.workers },
   { name: 'region', read: (config) => config.region },
   { name: 'server.tls', read: (config) => config.server.tls },

@@ -94,7 +94,8 @@ const config = optional({
     optional({
       host: fc.constantFrom('127.0.0.1', '::', '::1', 'localhost', '0.0.0.0'),
       port: fc.integer({ min: 0, max: 9000 }),
-      metrics_port: nullish(fc.integer({ min: 9001, max: 65_535 })),
+      metrics_port: nullish(fc.integer({ min: 9001, max: 60_000 })),
+      grpc_port: nullish(fc.integer({ min: 1, max: 1000 }).map((port) => 64_000 + port)),
       tls: nullish(fc.record({ cert: upstream, key: upstream })),
       body_limit: size,
       drain_timeout: duration,

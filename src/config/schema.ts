@@ -146,11 +146,14 @@ const server = () =>
       .preprocess((value) => (value === '' ? null : value), port().nullable())
       .prefault(DEFAULT_METRICS_PORT)
       .describe('The port of `/metrics`. 0 takes any free port; null disables it.'),
+    grpc_port: nullable(port()).describe(
+      'The port of gRPC: `weir.v1`, the Open Inference Protocol (KServe v2), health and reflection. 0 takes any free port; null disables it. `docs/grpc.md` shows its use.',
+    ),
     workers: nullable(z.union([z.enum(['auto']), integer(1, MAX_WORKERS)])).describe(
       'Processes that serve inference: a number, or `auto` for one for each core. Null: this process serves it. Needs Linux and Redis; `docs/workers.md` shows its use.',
     ),
     tls: tls().describe(
-      "TLS 1.2 and 1.3 at the API's port; null for plain HTTP. Changed files are reloaded within 10 seconds, and on `SIGHUP`. The metrics port stays plain HTTP.",
+      'TLS 1.2 and 1.3 at the ports of the API and of gRPC; null for plain HTTP. Changed files are reloaded within 10 seconds, and on `SIGHUP`. The metrics port stays plain HTTP.',
     ),
     trusted_proxies: list(text(50)).describe(
       'Addresses and networks of proxies in front of Weir. Their `x-forwarded-for` gives the client address.',

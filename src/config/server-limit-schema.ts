@@ -30,6 +30,22 @@ export const serverLimits = () => ({
     .describe(
       'Open connections of one client address to each port; null for no limit. An IPv6 /64 counts as one address. Does not apply to `server.trusted_proxies`.',
     ),
+  grpc_streams: integer(1, 10_000)
+    .prefault(100)
+    .describe('Calls of one gRPC connection at the same time. Clients wait with more.'),
+  grpc_frames: integer(100)
+    .prefault(1_000)
+    .describe(
+      'Frames without data, such as PING and SETTINGS, that a gRPC connection may send ahead of its data; 50 more per second, and more with data. Beyond it the connection is closed.',
+    ),
+  grpc_idle: duration(1)
+    .prefault('5m')
+    .describe(
+      'How long a gRPC connection may be open without a call, and a stream of requests without a message.',
+    ),
+  grpc_connection_age: nullable(duration(1)).describe(
+    'After which time gRPC clients are asked to open another connection, so that they find new replicas behind a load balancer; null for never. Calls in flight end first.',
+  ),
   request_memory: size()
     .prefault('256MB')
     .describe(

@@ -49,7 +49,8 @@ const BODY_ERROR_CODES = {
 /** Bodies are held for as long as their requests run: memory is rarely free at once. */
 const RETRY_AFTER_SECONDS = 5;
 
-function unreadable(error: unknown): unknown {
+/** @returns a failure of reading a body as the error that the client gets; anything else as it is */
+export function unreadable(error: unknown): unknown {
   if (!(error instanceof BodyError)) return error;
   return new GatewayError(BODY_ERROR_CODES[error.reason], error.message, {
     cause: error,

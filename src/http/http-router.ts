@@ -8,7 +8,7 @@ import { HttpContext, requestIdFor } from './http-context.ts';
 import type { HttpStage } from './http-stage.ts';
 import { type Method, PathPattern } from './path-pattern.ts';
 import { httpResponse, jsonResponse } from './response.ts';
-import type { RouteHandler, RoutePolicy } from './route-policy.ts';
+import type { RouteAccess, RouteHandler, RoutePolicy } from './route-policy.ts';
 
 export type { Method } from './path-pattern.ts';
 
@@ -132,10 +132,8 @@ export class HttpRouter {
 
   /** Handles one request. Never throws and never rejects. */
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
-    const { clock, newId, cors } = this.options;
-    const id = requestIdFor(request.headers, newId);
-    const httpContext = new HttpContext(request, id, clock.now(), this.#onFinish);
-    const rules = cors();
+    const httpContext = this.#contextOf(request);
+    const rules = this.options.cors();
     try {
       const response = preflightResponse(rules, request) ?? this.#dispatch(httpContext);
       if (!(response instanceof Promise)) return this.#finished(httpContext, rules, response);
@@ -148,11 +146,38 @@ export class HttpRouter {
     }
   }
 
+  /**
+   * Counts a request that another protocol carries, and no route serves, for the rate of its client's address.
+   * @throws GatewayError `rate_limit_exceeded`
+   */
+  countAddress(request: HttpRequest): void {
+    this.options.stage.countAddress(this.#contextOf(request));
+  }
+
+  /**
+   * Identifies the caller of a request before its body is read, and its route known. Only those that are rejected count for
+   * the rate of the address: others count at their route.
+   * @throws GatewayError as `access`
+   */
+  async identify(request: HttpRequest, access: RouteAccess<unknown>): Promise<void> {
+    try {
+      await access.admit(this.#contextOf(request));
+    } catch (error) {
+      this.countAddress(request);
+      throw asGatewayError(this.options.asClientError(causeOf(error)));
+    }
+  }
+
   /** The response to a malformed HTTP request. */
   rejectMalformed(status: number, message: string): HttpResponse {
     const headers = { 'x-request-id': this.options.newId(), 'content-type': 'application/json' };
     const retry = status === 503 ? { 'retry-after': '1' } : {};
     return httpResponse(status, refusalBody(status, message), { ...headers, ...retry });
+  }
+
+  #contextOf(request: HttpRequest): HttpContext {
+    const { clock, newId } = this.options;
+    return new HttpContext(request, requestIdFor(request.headers, newId), clock.now(), this.#onFinish);
   }
 
   #dispatch(httpContext: HttpContext): HttpResponse | Promise<HttpResponse> {

@@ -52,6 +52,8 @@ export interface SocketListenerOptions {
   readonly shared?: boolean | undefined;
   /** TLS 1.2 and 1.3 with these; plain text when absent. */
   readonly tls?: TlsCredentials | undefined;
+  /** The protocol that TLS clients must be offered; HTTP/1.1 when absent. */
+  readonly protocol?: 'http/1.1' | 'h2' | undefined;
   /**
    * Called for each accepted connection, before TLS.
    * @param remoteAddress IP address of the peer
@@ -73,15 +75,18 @@ export interface SocketListener {
 }
 
 /** In the form of the wire: each name after its length (RFC 7301). */
-const ALPN = Buffer.from('\x08http/1.1', 'latin1');
+const ALPN = {
+  'http/1.1': Buffer.from('\x08http/1.1', 'latin1'),
+  h2: Buffer.from('\x02h2', 'latin1'),
+} as const;
 
 /**
  * @returns a listener that accepts connections already
  * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is not available
  */
 export function listenSockets(options: SocketListenerOptions): SocketListener {
-  const { host, port, unix, shared, accept } = options;
-  let upgrade = options.tls && upgradeOptions(options.tls);
+  const { host, port, unix, shared, accept, protocol = 'http/1.1' } = options;
+  let upgrade = options.tls && upgradeOptions(options.tls, protocol);
   const handlers: Bun.SocketHandler<SocketEvents | undefined> = {
     ...PLAIN,
     open: (socket) => {
@@ -111,7 +116,7 @@ export function listenSockets(options: SocketListenerOptions): SocketListener {
     port: 'port' in listener ? listener.port : 0,
     useCredentials: (credentials) => {
       if (upgrade === undefined) throw new Error('this listener was started without TLS');
-      upgrade = upgradeOptions(credentials);
+      upgrade = upgradeOptions(credentials, protocol);
     },
     stop: () => listener.stop(false),
   };
@@ -146,14 +151,14 @@ interface ServerUpgrade extends Bun.TLSUpgradeOptions<SocketEvents> {
   readonly isServer: true;
 }
 
-function upgradeOptions({ cert, key }: TlsCredentials): ServerUpgrade {
+function upgradeOptions({ cert, key }: TlsCredentials, protocol: keyof typeof ALPN): ServerUpgrade {
   return {
     isServer: true,
     socket: SECURE,
     tls: {
       cert,
       key,
-      ALPNProtocols: ALPN,
+      ALPNProtocols: ALPN[protocol],
       secureOptions: constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1,
     },
   };

@@ -38,7 +38,9 @@ export type ServerLimitName =
   | 'max_connections'
   | 'max_connections_per_ip'
   | 'request_memory'
-  | 'response_memory';
+  | 'response_memory'
+  | 'grpc_streams'
+  | 'grpc_frames';
 
 /** Bytes that one client address may have the server keep before a handler reads them: heads, bodies, pipelined requests. */
 export const MAX_UNREAD_PER_CLIENT = 8 * 1024 * 1024;

@@ -25,6 +25,12 @@ declare module '*/scripts/test-services.mjs' {
   };
 }
 
+/** Types of `scripts/proto.mjs`. */
+declare module '*/scripts/proto.mjs' {
+  /** SHA-256 of all proto files. */
+  export function protoHash(): string;
+}
+
 /** Types of `scripts/leak-scan.mjs`. */
 declare module '*/scripts/leak-scan.mjs' {
   /** @param planted values by name. @returns the number of files, and each first place of a value in a file */

@@ -11,15 +11,19 @@ export interface ParentHostOptions {
   readonly gateway: () => Gateway;
   readonly clock: Clock;
   readonly port: number;
+  /** Null where gRPC is off. */
+  readonly grpcPort: number | null;
   readonly parentSocket: string;
   readonly log: Pick<Log, 'relay'>;
 }
 
 /** @returns what the parent does for its workers, with the databases of its own gateway */
-export function parentHost({ gateway, clock, port, parentSocket, log }: ParentHostOptions): WorkerHost {
+export function parentHost(options: ParentHostOptions): WorkerHost {
+  const { gateway, clock, port, grpcPort, parentSocket, log } = options;
   const turns = new ListenTurns();
   return {
     port,
+    grpcPort,
     parentSocket,
     sqlSessions: (server) => new SqlSessions({ clock, use: useDatabase(gateway().stores, server) }),
     writeUsage: (segments) => gateway().usage.store.write(segments),

@@ -10,7 +10,7 @@ import type { PeriodCountUpdate } from '../../storage/sql/store-period-counts.ts
 export const WORKER_VARIABLE = 'WEIR_WORKER';
 
 /** Changes with each change of these functions: after an update, a worker may be newer than its parent. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** What a worker needs to know of its installation. */
 export interface WorkerStart {
@@ -18,6 +18,8 @@ export interface WorkerStart {
   readonly count: number;
   /** That all workers listen on. */
   readonly port: number;
+  /** The same for gRPC; null for none. */
+  readonly grpcPort: number | null;
   /** Path of the Unix socket at which the parent serves what workers do not. */
   readonly parentSocket: string;
 }

@@ -74,7 +74,7 @@ function create(count: number) {
   const turns = new ListenTurns();
   const unused = () => Promise.reject(new Error('not used'));
   const host: WorkerHost = {
-    ...{ port: 1, parentSocket: '/none', writeUsage: unused, saveCounts: unused },
+    ...{ grpcPort: null, port: 1, parentSocket: '/none', writeUsage: unused, saveCounts: unused },
     sqlSessions: () => {
       throw new Error('not used');
     },

@@ -9,6 +9,7 @@ import { type LiveRequest, type ParentFunctions, PROTOCOL, type WorkerFunctions 
 /** What the parent does for its workers. */
 export interface WorkerHost {
   readonly port: number;
+  readonly grpcPort: number | null;
   readonly parentSocket: string;
   /** Runs statements of one worker on the databases of a server. */
   sqlSessions(server: string): SqlSessions;
@@ -138,7 +139,8 @@ export class Worker {
         if (protocol !== PROTOCOL) {
           throw new Error('the installed version of Weir does not fit the running one: restart Weir');
         }
-        return { number, count, port: host.port, parentSocket: host.parentSocket };
+        const { port, grpcPort, parentSocket } = host;
+        return { number, count, port, grpcPort, parentSocket };
       },
       listenTurn: async () => {
         this.#endTurn = await host.listenTurn();

@@ -20,7 +20,7 @@ function tryListen(host: string, port: number): Promise<string | undefined> {
 
 /** The gateway that runs on this data folder has the ports of this configuration. */
 export async function checkPorts(config: Config): Promise<Finding[]> {
-  const { host, port, metrics_port } = config.server;
+  const { host, port, metrics_port, grpc_port } = config.server;
   const running = runningGateway(config);
   const findings: Finding[] = [];
   if (running) {
@@ -31,6 +31,7 @@ export async function checkPorts(config: Config): Promise<Finding[]> {
   for (const [check, number, variable, level] of [
     ['port', port, 'SERVER_PORT', 'problem'],
     ['metrics port', metrics_port, 'METRICS_PORT', 'warning'],
+    ['gRPC port', grpc_port, 'GRPC_PORT', 'problem'],
   ] as const) {
     if (number === null || number === 0) continue;
     const fault = await tryListen(host, number);
