@@ -14,7 +14,6 @@ import { WORKER_VARIABLE } from '../app/workers/protocol.ts';
 import { assertForWorkers } from '../app/workers/requirements.ts';
 import { WorkerPool } from '../app/workers/worker-pool.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
-import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { cpuQuota } from '../platform/cpu-quota.ts';
 import { currentProgram } from '../platform/program-path.ts';

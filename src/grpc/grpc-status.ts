@@ -64,6 +64,8 @@ export const GRPC_CODE_OF: Readonly<Record<ErrorCode, GrpcCode>> = {
   guardrail_unavailable: 'UNAVAILABLE',
   gateway_overloaded: 'UNAVAILABLE',
   shutting_down: 'UNAVAILABLE',
+  wrong_region: 'FAILED_PRECONDITION',
+  region_unavailable: 'UNAVAILABLE',
 };
 
 const BY_HTTP_STATUS: Readonly<Record<number, GrpcCode>> = {
