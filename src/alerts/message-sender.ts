@@ -26,6 +26,8 @@ export interface MessageSenderOptions {
   readonly allowPrivate: boolean;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** The database failed while messages were sent; they are sent again. */
+  readonly onFailure: (error: unknown) => void;
   readonly onSent: (type: Receiver['type'], outcome: 'delivered' | 'retried' | 'failed') => void;
 }
 
@@ -48,8 +50,8 @@ const JITTER = 0.2;
 const MAX_RETRY_AFTER = 3_600 * SECOND;
 const DEADLINE_MS = 15_000;
 const MAX_RESPONSE = 512;
-/** Messages on their way at the same time. */
-const CONCURRENCY = 8;
+/** Receivers that are sent to at the same time: those that hang must not occupy the places of others. */
+const MAX_RECEIVERS = 64;
 const MAX_DUE = 200;
 const MAX_TITLE = 200;
 /** Statuses of 400 to 499 after which another attempt can succeed. */
@@ -58,23 +60,39 @@ const RETRYABLE: ReadonlySet<number> = new Set([408, 409, 421, 425, 429]);
 /** Sends messages, by the gateway that evaluates alerts. */
 export class MessageSender {
   readonly #end = new AbortController();
-  readonly #sending = new Set<string>();
-  #running: Promise<void> | undefined;
+  /** By receiver: each gets one message after another. */
+  readonly #sending = new Map<string, Promise<void>>();
 
   constructor(private readonly options: MessageSenderOptions) {}
 
-  /** Sends what is due; calls while one runs join it. @throws the database's error */
-  run(): Promise<void> {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+  /** Starts to send what is due, new messages before retries. @throws the database's error */
+  async run(): Promise<void> {
+    const { control, clock, onFailure } = this.options;
+    const due = await dueMessages(control, clock.wallTime(), MAX_DUE);
+    const waiting = Map.groupBy(due, ({ receiver }) => receiver);
+    for (const id of this.#sending.keys()) waiting.delete(id);
+    if (waiting.size === 0 || this.#end.signal.aborted) return;
+    const receivers = new Map((await this.options.receivers()).map((receiver) => [receiver.id, receiver]));
+    for (const [id, messages] of waiting) {
+      if (this.#sending.size >= MAX_RECEIVERS) return;
+      // Another run may have begun meanwhile.
+      if (this.#sending.has(id)) continue;
+      const sending = this.#sendAll(receivers.get(id), messages)
+        .catch(onFailure)
+        .finally(() => this.#sending.delete(id));
+      this.#sending.set(id, sending);
+    }
+  }
+
+  /** Resolves when nothing is being sent. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#sending.values());
   }
 
   /** Cancels requests under way; their messages are sent again. */
   async close(): Promise<void> {
     this.#end.abort(new Error('the gateway stops'));
-    await this.#running?.catch(() => undefined);
+    await this.idle();
   }
 
   /** Makes one attempt. Never rejects. @param at Unix milliseconds */
@@ -127,32 +145,10 @@ export class MessageSender {
     return { status, error: `HTTP ${status}`, isRetryable, retryAfter };
   }
 
-  async #run(): Promise<void> {
-    const { control, clock } = this.options;
-    const due = await dueMessages(control, clock.wallTime(), MAX_DUE);
-    if (due.length === 0) return;
-    const receivers = new Map((await this.options.receivers()).map((receiver) => [receiver.id, receiver]));
-    // One receiver after another in turns: one that hangs must not delay the others.
-    const byReceiver = [...Map.groupBy(due, ({ receiver }) => receiver).entries()];
-    const worker = async () => {
-      for (let next = byReceiver.shift(); next; next = byReceiver.shift()) {
-        const [id, messages] = next;
-        await this.#sendAll(receivers.get(id), messages);
-      }
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-  }
-
   /** Stops at the first failure: the others would take as long. */
   async #sendAll(receiver: Receiver | undefined, messages: readonly AlertMessageRow[]): Promise<void> {
     for (const message of messages) {
-      if (this.#end.signal.aborted || this.#sending.has(message.id)) return;
-      this.#sending.add(message.id);
-      try {
-        if (!(await this.#send(receiver, message))) return;
-      } finally {
-        this.#sending.delete(message.id);
-      }
+      if (this.#end.signal.aborted || !(await this.#send(receiver, message))) return;
     }
   }
 

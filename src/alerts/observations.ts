@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Clock } from '../core/clock.ts';
-import { observationsSince, saveObservations } from '../storage/sql/alert-store.ts';
+import { latestObservations, saveObservations } from '../storage/sql/alert-store.ts';
 import type { AlertObservationRow } from '../storage/sql/alert-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { amountText, type Condition, type Evaluation } from './condition.ts';
@@ -47,22 +47,22 @@ export class ObservationReporter {
     const text = JSON.stringify(found);
     const isDue = found.length > 0 && this.clock.now() - this.#savedAt >= REFRESH_MS;
     if (text === this.#last && !isDue) return;
-    const seenAt = this.clock.wallTime();
-    const rows = new Map<string, AlertObservationRow>();
+    const rows = new Map<string, Omit<AlertObservationRow, 'seen_at'>>();
     for (const { kind, subject, value, detail } of found) {
       rows.set(`${kind} ${subject}`, {
-        ...{ instance: this.instance, kind, subject, value, seen_at: seenAt },
+        ...{ instance: this.instance, kind, subject, value },
         detail: detail.replaceAll('\0', '').slice(0, MAX_DETAIL),
       });
     }
-    await saveObservations(this.control, this.instance, [...rows.values()]);
+    await saveObservations(this.control, this.instance, [...rows.values()], this.clock.wallTime());
     this.#last = text;
     this.#savedAt = this.clock.now();
   }
 
   /** Removes what it reported: a gateway that stops on purpose is no reason for an alert. */
   async close(): Promise<void> {
-    if (this.#last !== '[]') await saveObservations(this.control, this.instance, []);
+    if (this.#last === '[]') return;
+    await saveObservations(this.control, this.instance, [], this.clock.wallTime());
   }
 }
 
@@ -71,7 +71,7 @@ export function currentObservations(
   control: Kysely<ControlTables>,
   now: number,
 ): Promise<AlertObservationRow[]> {
-  return observationsSince(control, now - STALE_MS);
+  return latestObservations(control, now, STALE_MS);
 }
 
 const TEXTS: Readonly<Record<Exclude<Observation['kind'], 'queue_depth'>, (subject: string) => string>> = {

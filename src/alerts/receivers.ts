@@ -4,6 +4,7 @@ import { receiverFault } from '../config/alert-schema.ts';
 import { ALERT_RECEIVER_TYPES, ALERT_SEVERITIES } from '../core/alert.ts';
 import { GatewayError } from '../core/errors.ts';
 import { parseJsonText } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import type { AlertReceiverRow } from '../storage/sql/alert-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
@@ -46,11 +47,17 @@ export interface ReceiversOptions {
 
 /** Receivers of one owner. */
 const MAX_RECEIVERS = 20;
+/** Between two tests of one tenant. Milliseconds. */
+const TEST_PAUSE_MS = 5_000;
+const MAX_TESTED = 1_000;
 /** Ids of receivers of the configuration begin with it: those of others, with `rcv_`. */
 const CONFIG_PREFIX = 'config:';
 
 /** Manages who is notified. Methods reject with GatewayError or the database's error. */
 export class Receivers {
+  /** By tenant. */
+  readonly #testedAt = new RecentMap<string, number>(MAX_TESTED);
+
   constructor(private readonly options: ReceiversOptions) {}
 
   /** @param tenant null for the platform, with the receivers of the configuration */
@@ -165,6 +172,21 @@ export class Receivers {
       await transaction.deleteFrom('alert_messages').where('receiver', '=', id).execute();
     });
     await audit(tenant, auditEntry(sources, by, 'alert_receiver.delete', `alert_receiver:${id}`, {}));
+  }
+
+  /**
+   * Called before a test is sent: tenants choose addresses, and tests must not be a way to send them many mails.
+   * @throws GatewayError `rate_limit_exceeded`
+   */
+  assertTestable(tenant: string | null): void {
+    if (tenant === null) return;
+    const now = this.options.sources.clock.now();
+    const last = this.#testedAt.get(tenant);
+    if (last !== undefined && now - last < TEST_PAUSE_MS) {
+      const reason = 'A test was sent a moment ago. Wait five seconds.';
+      throw new GatewayError('rate_limit_exceeded', reason);
+    }
+    this.#testedAt.set(tenant, now);
   }
 
   /** Stores whether the last message arrived. @param error null for a success */

@@ -41,8 +41,10 @@ export interface AlertParts {
   readonly alerts: Alerts;
   /** Evaluates rules and stores messages; to be called every 10 seconds. */
   tick(): Promise<void>;
-  /** Sends messages, where this gateway evaluates; to be called every second. */
+  /** Starts to send messages, where this gateway evaluates; to be called every second. */
   send(): Promise<void>;
+  /** Resolves when nothing is being sent. */
+  idle(): Promise<void>;
   /** To be called every hour or so. */
   deleteOld(): Promise<void>;
   close(): Promise<void>;
@@ -71,7 +73,7 @@ export function createAlerts(options: AlertOptions): AlertParts {
   const series = new SqlMetricStore(databases);
   const families = metrics?.alerts;
   const sender = new MessageSender({
-    ...{ control, clock, outbox, allowPrivate, random: Math.random, post: guardedPost },
+    ...{ control, clock, outbox, allowPrivate, random: Math.random, post: guardedPost, onFailure },
     receivers: () => receivers.enabled(),
     noteOutcome: (receiver, error, now) => receivers.noteOutcome(receiver, error, now),
     mail: () => {
@@ -138,6 +140,7 @@ export function createAlerts(options: AlertOptions): AlertParts {
     send: async () => {
       if (engine.lease) await sender.run();
     },
+    idle: () => sender.idle(),
     deleteOld: async () => {
       const now = clock.wallTime();
       if (engine.lease) await deleteOldAlerts(control, now - settings().historyMs, now);

@@ -148,6 +148,10 @@ describe('alerts in the admin API', () => {
     expect(changed).toMatchObject({ severity: 'critical', name: 'chat', url: 'https://hooks.example.com/…' });
     const tested = await done('POST', `${ACME}/alert-receivers/${String(hook.id)}/test`);
     expect(tested).toMatchObject({ delivered: false, status: null });
+    const again = await gateway.call('POST', `${ACME}/alert-receivers/${String(hook.id)}/test`, {
+      key: gateway.adminKey,
+    });
+    expect(again.status).toBe(429);
   });
 
   test('alerts are listed with their silences, and are on the overview until they are silenced', async () => {

@@ -74,6 +74,7 @@ export async function alertInstallation(
       await reporter.report();
       await gateway.tick();
       await gateway.send();
+      await gateway.idle();
     },
     events: async () => {
       const rows = await stores.control

@@ -159,13 +159,15 @@ export function alertReceiverRoutes(
       path: `${one}/test`,
       permission: write,
       summary: `Send a test message to a receiver of alerts of ${whose}`,
-      description: 'Waits for the response, for at most 20 seconds. A test is not retried.',
+      description:
+        'Waits for the response, for at most 20 seconds. A test is not retried. A tenant sends one in five seconds.',
       ...NO_INPUT,
       response: testObject,
       handle: async ({ scope, params: { receiver = '' } }) => {
         const alerts = await services.alerts();
         const owner = ownerIn(scope);
         const stored = await alerts.receivers.get(owner, receiver);
+        alerts.receivers.assertTestable(owner);
         const now = clock.wallTime();
         const content = testContent(services.newId('msg'), owner, now, alerts.settings());
         const { status, error, durationMs } = await alerts.sender.attempt(stored.receiver, content, now);

@@ -139,29 +139,30 @@ export async function alertsById(db: Db, ids: readonly string[]): Promise<Readon
   return found;
 }
 
-/** Replaces what one gateway reports of itself. */
+/** Replaces what one gateway reports of itself. Reports have the time of the database server: clocks of gateways differ. */
 export async function saveObservations(
   db: Db,
   instance: string,
-  rows: readonly AlertObservationRow[],
+  rows: readonly Omit<AlertObservationRow, 'seen_at'>[],
+  now: number,
 ): Promise<void> {
   await db.transaction().execute(async (transaction) => {
     await transaction.deleteFrom('alert_observations').where('instance', '=', instance).execute();
     for (let from = 0; from < rows.length; from += ROWS) {
       await transaction
         .insertInto('alert_observations')
-        .values(rows.slice(from, from + ROWS))
+        .values(rows.slice(from, from + ROWS).map((row) => ({ ...row, seen_at: leaseTime(db, now) })))
         .execute();
     }
   });
 }
 
-/** @param since Unix milliseconds: what gateways reported before, they no longer do */
-export function observationsSince(db: Db, since: number): Promise<AlertObservationRow[]> {
+/** @param ms what gateways reported longer ago, they no longer do */
+export function latestObservations(db: Db, now: number, ms: number): Promise<AlertObservationRow[]> {
   return db
     .selectFrom('alert_observations')
     .selectAll()
-    .where('seen_at', '>=', since)
+    .where('seen_at', '>=', sql<number>`${leaseTime(db, now)} - ${ms}`)
     .limit(MAX_OBSERVATIONS)
     .execute();
 }
@@ -194,13 +195,14 @@ export async function saveMessage(
     .execute();
 }
 
-/** @returns messages that are due, of each receiver and group the oldest first */
+/** @returns messages that are due, those that were not tried yet first */
 export function dueMessages(db: Db, now: number, limit: number): Promise<AlertMessageRow[]> {
   return db
     .selectFrom('alert_messages')
     .selectAll()
     .where('state', '=', 'pending')
     .where('next_at', '<=', now)
+    .orderBy('attempts')
     .orderBy('next_at')
     .limit(limit)
     .execute();
