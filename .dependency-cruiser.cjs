@@ -26,7 +26,7 @@ const layers = [
     'secrets',
     'regions',
   ],
-  ['dispatch', 'webhooks', 'batches', 'alerts'],
+  ['dispatch', 'webhooks', 'batches', 'alerts', 'reports'],
   ['pipeline', 'server'],
   ['http', 'grpc'],
   ['api'],

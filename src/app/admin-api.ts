@@ -20,6 +20,7 @@ import { overviewRoutes } from '../api/admin/overview.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
 import { promptRoutes } from '../api/admin/prompts.ts';
 import { regionRoutes } from '../api/admin/regions.ts';
+import { reportRoutes } from '../api/admin/reports.ts';
 import { requestLogRoutes } from '../api/admin/request-log.ts';
 import { requestRoutes } from '../api/admin/requests.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
@@ -62,6 +63,7 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...webhookRoutes(admin),
     ...alertRoutes(admin),
     ...batchRoutes(admin),
+    ...reportRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),
     ...invoiceRoutes(billing),

@@ -30,6 +30,7 @@ export interface AdminParts {
   readonly anchorOf: AuditChecksOptions['anchorOf'];
   readonly billing: AdminServices['billing'];
   readonly alerts: AdminServices['alerts'];
+  readonly reports: AdminServices['reports'];
   readonly durableEvents: Pick<DurableEvents, 'reader' | 'webhooks'>;
   readonly batches: AdminServices['batches'];
 }
@@ -49,6 +50,7 @@ export function createAdminServices(
     anchorOf,
     billing,
     alerts,
+    reports,
     durableEvents,
     batches,
   }: AdminParts,
@@ -75,6 +77,7 @@ export function createAdminServices(
     batches,
     billing,
     alerts,
+    reports,
     events: durableEvents.reader,
     outbox: stores.outbox,
     ...{ webhooks: durableEvents.webhooks.webhooks, webhookDeliveries: durableEvents.webhooks.deliveries },

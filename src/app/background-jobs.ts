@@ -19,6 +19,7 @@ import type { Job } from './job-runner.ts';
 import type { JobParts as QueuedJobs } from './jobs.ts';
 import type { LazyAlerts } from './lazy-alerts.ts';
 import type { LazyBilling } from './lazy-billing.ts';
+import type { LazyReports } from './lazy-reports.ts';
 import type { LogKeeper } from './log-files.ts';
 import { CHECK_EVERY_MS as REGIONS_EVERY_MS, type RegionParts } from './regions.ts';
 import type { StorageSizes } from './storage-sizes.ts';
@@ -59,6 +60,7 @@ export interface JobParts {
   readonly eventLoop: EventLoopDelay;
   readonly lifecycle: Lifecycle;
   readonly billing: LazyBilling;
+  readonly reports: LazyReports;
   readonly usageArchiver: UsageArchiver;
   readonly usageCopies: UsageCopies;
   readonly alerts: LazyAlerts;
@@ -95,6 +97,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     eventLoop,
     lifecycle,
     billing,
+    reports,
     usageArchiver,
     usageCopies,
     alerts,
@@ -240,6 +243,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'make reports',
+      byParent: true,
+      everyMs: MINUTE_MS,
+      impact: 'reports that are due wait for the next run',
+      run: () => reports.run(),
     },
     {
       name: 'archive usage events',

@@ -53,6 +53,7 @@ import { type Job, JobRunner } from './job-runner.ts';
 import { createJobs } from './jobs.ts';
 import { LazyAlerts } from './lazy-alerts.ts';
 import { LazyBilling } from './lazy-billing.ts';
+import { LazyReports } from './lazy-reports.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
@@ -351,6 +352,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const auditAnchors = new AuditAnchors(perTenant);
   const billing = new LazyBilling(stores, config);
+  const reports = new LazyReports(stores, config, env);
   const alerts = new LazyAlerts({
     ...{ config, env, stores, clock, instance, metrics },
     limitUses: (subjects) => usage.limiter.counterStates(subjects),
@@ -363,7 +365,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshot: () => active.current,
     },
   });
-  if (initial.mail) durableEvents.dispatcher.subscribe(billing.consumer);
+  if (initial.mail) {
+    durableEvents.dispatcher.subscribe(billing.consumer);
+    durableEvents.dispatcher.subscribe(reports.consumers.mail);
+  }
+  if (initial.storage.report_files !== null) durableEvents.dispatcher.subscribe(reports.consumers.files);
   const batches = createBatches({
     ...{ config, env, stores, clock, metrics, services, queued },
     loadInferenceApi: () => loadInferenceApi(),
@@ -374,6 +380,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     anchorOf: (tenant) => auditAnchors.last(tenant),
     billing: billing.load,
     alerts: alerts.load,
+    reports: reports.load,
   });
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config, batches },
@@ -453,6 +460,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
         billing,
+        reports,
         usageArchiver,
         usageCopies: new UsageCopies(stores, region),
         alerts,

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { QueryExecutorProvider } from 'kysely';
 import { z } from 'zod';
-import { csvField } from '../api/admin/csv.ts';
 import { time, timeInput } from '../api/admin/paging.ts';
 import type { Stores } from '../app/stores.ts';
+import { csvField } from '../core/csv.ts';
 import { parseJsonText } from '../core/json.ts';
 import { type AuditHead, readChain, readStart } from '../storage/sql/audit-chain.ts';
 import {

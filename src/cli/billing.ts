@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { renderInvoice } from '../api/admin/billing-objects.ts';
-import { csvField } from '../api/admin/csv.ts';
 import type { LazyBilling } from '../app/lazy-billing.ts';
 import type { CloseRow } from '../billing/close-run.ts';
 import { PushError, pushRecords } from '../billing/export-push.ts';
@@ -10,6 +9,7 @@ import type { InvoiceDocument } from '../billing/invoice-document.ts';
 import type { Invoice } from '../billing/invoices.ts';
 import { monthText } from '../billing/month.ts';
 import { systemClock } from '../core/clock.ts';
+import { csvField } from '../core/csv.ts';
 import { BY_OPERATOR } from './operator.ts';
 import { CommandError, type StoreCommand, table } from './output.ts';
 import { assertTenant, withStores } from './stores.ts';

@@ -62,6 +62,7 @@ describe('finding the file', () => {
         redis_prefix: 'weir',
         redis_event_streams: null,
         usage_archive: null,
+        report_files: null,
         keep_usage: true,
         retention: {
           ...{ usage: 400 * 86_400_000, audit: 400 * 86_400_000 },

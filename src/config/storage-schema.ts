@@ -82,6 +82,9 @@ export const storage = () =>
     usage_archive: nullable(usageArchive()).describe(
       'Moves usage events of old months out of the database into compressed files; their sums stay. Needs `to` only. By default none are moved.',
     ),
+    report_files: nullable(text(1_000)).describe(
+      'Where [reports](reports.md) are written whose schedules ask for files: a folder, or `s3://bucket/prefix` with credentials from the environment.',
+    ),
     redis_url: nullable(secretUrl(redisUrlFault)).describe(
       'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster; `redis+unix:///path` at a Unix socket. Without it, limits are counted in memory, which suits a single gateway.',
     ),

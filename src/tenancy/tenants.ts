@@ -202,7 +202,7 @@ export class Tenants {
           .where('tenant', '=', id)
           .execute();
       }
-      for (const table of ['responses', 'tenant_usage', 'tenant_usage_days'] as const) {
+      for (const table of TENANT_ROWS) {
         await transaction.deleteFrom(table).where('tenant', '=', id).execute();
       }
       await writeAudit(
@@ -262,6 +262,15 @@ export class Tenants {
     return tenantDatabaseName(tenant, this.sources.newId('').slice(-10));
   }
 }
+
+/** Tables of the control database whose rows belong to a tenant and end with it. */
+const TENANT_ROWS = [
+  'responses',
+  'tenant_usage',
+  'tenant_usage_days',
+  'report_schedules',
+  'reports',
+] as const;
 
 function eventOf(tenant: string, { actor, requestId }: ChangeContext) {
   return { tenant, actor: actor.id, requestId };

@@ -208,6 +208,13 @@ const STEPS: readonly Step[] = [
     },
     { route: `PATCH ${of}/alert-receivers/:receiver`, body: () => ({ severity: 'critical' }) },
     { route: `DELETE ${of}/alert-receivers/:receiver` },
+    {
+      route: `POST ${of}/report-schedules`,
+      body: () => ({ name: 'Cost', period: 'monthly' }),
+      keep: keep('schedule'),
+    },
+    { route: `PATCH ${of}/report-schedules/:schedule`, body: () => ({ enabled: false }) },
+    { route: `DELETE ${of}/report-schedules/:schedule` },
   ]),
   {
     route: 'POST /admin/v1/billing/prices',

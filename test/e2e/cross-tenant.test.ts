@@ -61,9 +61,13 @@ async function createTenant(organisation: Organisation, id: string, name: string
   });
   const file = await uploadFile(gateway, String(key.key), `${id}-answer`, `${id}-answer.jsonl`);
   const batch = await createBatch(gateway, String(key.key));
+  const schedule = await organisation.done('POST', `${at}/report-schedules`, {
+    ...{ name: `${id}-report`, period: 'monthly' },
+  });
   return {
     ids: {
       ...{ file, batch },
+      ...{ schedule: String(schedule.id), report: 'none' },
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
       ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
       ...{ invoice: 'none', cost: 'none' },

@@ -33,6 +33,8 @@ export interface BillingInstallation {
   readonly config: Config;
   /** The environment of commands on its databases. */
   readonly env: Readonly<Record<string, string>>;
+  /** Stores as another process has them, with connections of its own. */
+  anotherStores(): Promise<Stores>;
   /** Billing as another process has it, with connections of its own. */
   anotherProcess(): Promise<Billing>;
   dispose(): Promise<void>;
@@ -55,6 +57,7 @@ let batches = 0;
 export async function billingInstallation(
   database: (typeof INSTALLATION_DATABASES)[number],
   settings: Readonly<Record<string, unknown>>,
+  others: Readonly<Record<string, unknown>> = {},
 ): Promise<BillingInstallation> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-billing-'));
   const url = await database.url(join(folder, 'databases'));
@@ -62,7 +65,7 @@ export async function billingInstallation(
     ...{ WEIR_DATA_DIR: folder, DATABASE_URL: url, WEIR_CONFIG: join(folder, 'weir.yaml') },
     ...{ WEIR_ADMIN_KEY: 'wr-admin-billing-0123456789abcdef', WEIR_SECRET: 'x'.repeat(32) },
   };
-  const yaml = new TextEncoder().encode(stringify({ billing: settings }));
+  const yaml = new TextEncoder().encode(stringify({ billing: settings, ...others }));
   writeFileSync(env.WEIR_CONFIG, yaml);
   const { config } = loadConfig({ env, cwd: folder, catalog: CONFIG_CATALOG, readFile: () => yaml });
   let now = Date.parse('2026-11-01T00:00:00Z');
@@ -122,6 +125,7 @@ export async function billingInstallation(
         await usage.close();
       }
     },
+    anotherStores: async () => (await process()).stores,
     anotherProcess: async () => (await process()).billing,
     dispose: async () => {
       for (const one of opened) await one.close();

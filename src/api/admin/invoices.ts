@@ -5,10 +5,10 @@ import { INVOICE_STATUSES } from '../../billing/invoice-document.ts';
 import type { Invoice } from '../../billing/invoices.ts';
 import { monthText } from '../../billing/month.ts';
 import type { Billing } from '../../billing/services.ts';
+import { csvField } from '../../core/csv.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { email } from '../../tenancy/names.ts';
 import { invoiceObject, renderInvoice, wholeInvoice } from './billing-objects.ts';
-import { csvField } from './csv.ts';
 import { cursorOf, listOf, page, paging, timeCursor } from './paging.ts';
 import { type AdminResult, adminRoute, NO_BODY, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
 

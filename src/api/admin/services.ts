@@ -10,6 +10,7 @@ import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { RequestLog } from '../../pipeline/request-log.ts';
 import type { RegionView } from '../../regions/region-view.ts';
+import type { Reports } from '../../reports/services.ts';
 import type { TargetStates } from '../../routing/health/target-states.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
 import type { SqlRequestLogStore } from '../../storage/sql/request-log-store.ts';
@@ -85,6 +86,8 @@ export interface AdminServices {
   readonly config: ConfigOperations;
   /** Loaded with its first use. */
   readonly billing: () => Billing | Promise<Billing>;
+  /** Loaded with its first use. */
+  readonly reports: () => Reports | Promise<Reports>;
   /** Loaded with the first evaluation or use. */
   readonly alerts: () => Promise<Alerts>;
   readonly idempotency: IdempotentResponses;

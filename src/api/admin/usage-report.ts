@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../../core/clock.ts';
+import { csvField } from '../../core/csv.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { dollarsOfPico } from '../../metering/price.ts';
 import {
@@ -9,7 +10,6 @@ import {
   type UsageGroup,
   type UsageQuery,
 } from '../../storage/sql/usage-store.ts';
-import { csvField } from './csv.ts';
 import { time } from './paging.ts';
 import type { AdminResult } from './route.ts';
 import { type PeriodFilter, periodParameters, type ReportPeriod, ReportPeriods } from './usage-period.ts';

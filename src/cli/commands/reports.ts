@@ -31,6 +31,7 @@ export function addReportCommands(program: Command, { stores }: CommandTools): v
         await usageCommand(await stores(), { ...flags, all, csv, json });
       },
     );
+  addScheduledReportCommands(program, { stores });
   withTenant(
     program.command('limits').description('list limits with the recorded use of this day or month'),
     'the limits',
@@ -116,6 +117,63 @@ function addArchiveCommands(usage: Command, { stores }: Pick<CommandTools, 'stor
       }) => {
         const { archivedCommand } = await import('../usage-archive.ts');
         await archivedCommand(await stores(), tenant, from, to);
+      },
+    );
+}
+
+/** `weir reports ...` */
+function addScheduledReportCommands(program: Command, { stores }: Pick<CommandTools, 'stores'>): void {
+  const reports = program
+    .command('reports')
+    .description('make reports, and list and print those that were scheduled');
+  const withOwner = (command: Command) =>
+    withTenant(command, 'the reports').option('--all', 'reports of all tenants together');
+  withOwner(
+    reports
+      .command('list', { isDefault: true })
+      .description('list reports that schedules have made (default)'),
+  )
+    .option('--json', 'print as JSON')
+    .action(async (flags: { readonly tenant: string; readonly all?: boolean; readonly json?: boolean }) => {
+      const { listReportsCommand } = await import('../report-commands.ts');
+      const { tenant, all = false, json = false } = flags;
+      await listReportsCommand(await stores(), { tenant, all, json });
+    });
+  withOwner(reports.command('show <report>').description('print a report'))
+    .option('--format <format>', 'text, csv or json', 'text')
+    .action(
+      async (
+        report: string,
+        {
+          tenant,
+          all = false,
+          format,
+        }: { readonly tenant: string; readonly all?: boolean; readonly format: string },
+      ) => {
+        const { showReportCommand } = await import('../report-commands.ts');
+        await showReportCommand(await stores(), report, { tenant, all, format });
+      },
+    );
+  withOwner(
+    reports
+      .command('make <period>')
+      .description('make a daily, weekly or monthly report and print it, without storing it'),
+  )
+    .option('--day <day>', 'a day in the period (default: the last complete period)')
+    .option('--format <format>', 'text, csv or json', 'text')
+    .action(
+      async (
+        period: string,
+        flags: {
+          readonly tenant: string;
+          readonly all?: boolean;
+          readonly format: string;
+          readonly day?: string;
+        },
+      ) => {
+        const { makeReportCommand } = await import('../report-commands.ts');
+        const { tenant, all = false, format, day } = flags;
+        await makeReportCommand(await stores(), period, { tenant, all, format, day });
       },
     );
 }

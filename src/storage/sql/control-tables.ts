@@ -2,6 +2,7 @@ import type { AlertTables } from './alert-tables.ts';
 import type { BatchTables } from './batch-tables.ts';
 import type { EventTables } from './event-tables.ts';
 import type { JobTables } from './job-tables.ts';
+import type { ReportTables } from './report-tables.ts';
 import type { AuditLogRow, AuditSealRow, TenantTables, UsageSums } from './tenant-tables.ts';
 import type { WebhookTables } from './webhook-tables.ts';
 
@@ -9,7 +10,13 @@ import type { WebhookTables } from './webhook-tables.ts';
  * The tables of the control database: data about all tenants that every replica needs, and no data of their requests.
  * Columns are in snake case, as usual in SQL. Times are Unix milliseconds, documents JSON texts.
  */
-export interface ControlTables extends AlertTables, BatchTables, EventTables, JobTables, WebhookTables {
+export interface ControlTables
+  extends AlertTables,
+    BatchTables,
+    EventTables,
+    ReportTables,
+    JobTables,
+    WebhookTables {
   /** One row; its value grows with every change that replicas have to read. */
   revision: { id: number; value: number };
   settings: { name: string; value: string };

@@ -47,6 +47,8 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   billing_price_lists: true,
   billing_series: true,
   billing_usage: true,
+  report_schedules: true,
+  reports: true,
   tenant_usage: true,
   tenant_usage_days: true,
   api_keys: true,

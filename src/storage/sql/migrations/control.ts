@@ -6,6 +6,7 @@ import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addEventLog } from './events.ts';
 import { addJobs } from './jobs.ts';
+import { addReports } from './reports.ts';
 import { addTenantUsage } from './usage-scale.ts';
 import { addWebhooks } from './webhooks.ts';
 
@@ -221,5 +222,6 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0012_jobs': { up: addJobs },
   '0013_batches': { up: addBatches },
   '0020_tenant_usage': { up: addTenantUsage },
+  '0021_reports': { up: addReports },
   '0021_alerts': { up: addAlerts },
 };

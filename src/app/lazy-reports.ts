@@ -1,0 +1,24 @@
+import type { Config } from '../config/schema.ts';
+import { lazy } from '../core/lazy.ts';
+import type { EventConsumer } from '../events/event-dispatcher.ts';
+import { reportConsumers } from '../reports/report-delivery.ts';
+import type { Reports } from '../reports/services.ts';
+import type { ReportStores } from './reports.ts';
+
+/** Reports, loaded with their first use: starts do not wait for them. */
+export class LazyReports {
+  /** @returns the services */
+  readonly load: () => Reports | Promise<Reports>;
+  /** Deliver new reports by mail and as files. */
+  readonly consumers: Readonly<Record<'mail' | 'files', EventConsumer>>;
+
+  constructor(stores: ReportStores, config: () => Config, env: Readonly<Record<string, string | undefined>>) {
+    this.load = lazy(async () => (await import('./reports.ts')).createReports(stores, config, env));
+    this.consumers = reportConsumers(async () => (await this.load()).delivery);
+  }
+
+  /** Makes reports that are due; to be called every minute. @throws the first error, after all due ones were visited */
+  async run(): Promise<void> {
+    await (await this.load()).run.run();
+  }
+}
