@@ -8,8 +8,13 @@ import { cursorOf, listOf, page, paging, time, timeCursor } from './paging.ts';
 import { adminRoute, NO_BODY, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
 
-const scheduleObject = scheduleSettings
-  .extend({
+const scheduleObject = z
+  .object({
+    name: z.string(),
+    period: z.enum(REPORT_PERIODS),
+    recipients: z.array(z.string()),
+    files: z.boolean(),
+    enabled: z.boolean(),
     id: z.string(),
     tenant: z.string().nullable().describe('Null for a schedule of the installation.'),
     next_at: z.string().describe('End of the period whose report is made next, a few minutes after it.'),
@@ -48,6 +53,11 @@ const summary = z.object({
   mailed: z.array(z.string()).describe('Addresses that it was sent to.'),
 });
 const reportObject = summary.extend({ document: reportDocument }).meta({ id: 'Report' });
+const scheduleList = z
+  .object({ object: z.literal('list'), data: z.array(scheduleObject) })
+  .meta({ id: 'ReportScheduleList' });
+const reportList = listOf(summary, 'ReportList');
+const documentObject = reportDocument.meta({ id: 'ReportDocument' });
 const format = z.enum(['json', 'csv']).default('json');
 const previewQuery = z.object({
   period: z.enum(REPORT_PERIODS).default('monthly'),
@@ -79,9 +89,7 @@ function routesAt(
       permission: read,
       summary: `List the schedules of reports of ${whose}`,
       ...NO_INPUT,
-      response: z
-        .object({ object: z.literal('list'), data: z.array(scheduleObject) })
-        .meta({ id: 'ReportScheduleList' }),
+      response: scheduleList,
       handle: async ({ scope }) => {
         const found = await (await load()).schedules.list(ownerOf(scope));
         return { body: { object: 'list', data: found.map(renderSchedule) } };
@@ -146,7 +154,7 @@ function routesAt(
       summary: `List the reports of ${whose}`,
       ...NO_BODY,
       query: z.object(paging),
-      response: listOf(summary, 'ReportList'),
+      response: reportList,
       handle: async ({ scope, query: { limit, after } }) => {
         const { reports } = await load();
         const found = await reports.list(ownerOf(scope), limit + 1, cursorOf(timeCursor, after));
@@ -174,7 +182,7 @@ function routesAt(
       summary: `Make a report of ${whose} without storing it`,
       ...NO_BODY,
       query: previewQuery,
-      response: reportDocument.meta({ id: 'ReportDocument' }),
+      response: documentObject,
       handle: async ({ scope, query: { period, day, format: wanted } }) => {
         const { preview } = await load();
         // Noon of UTC is in the same day of nearly every zone.
