@@ -365,11 +365,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshot: () => active.current,
     },
   });
-  if (initial.mail) {
-    durableEvents.dispatcher.subscribe(billing.consumer);
-    durableEvents.dispatcher.subscribe(reports.consumers.mail);
-  }
-  if (initial.storage.report_files !== null) durableEvents.dispatcher.subscribe(reports.consumers.files);
+  if (initial.mail) durableEvents.dispatcher.subscribe(billing.consumer);
+  reports.subscribe(durableEvents.dispatcher);
   const batches = createBatches({
     ...{ config, env, stores, clock, metrics, services, queued },
     loadInferenceApi: () => loadInferenceApi(),
@@ -389,8 +386,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
   if (pool) metrics.mergeWith = (own, format) => pool.metrics(own, format);
-  const usageArchiver = new UsageArchiver(stores, config, env, events);
-  usageArchiver.watchRemovals();
+  const usageArchiver = new UsageArchiver(stores, config, env, events).watchRemovals();
   const dataRetention = new DataRetention({
     ...perTenant,
     archivesUsage: () => usageArchiver.isOn,
@@ -460,10 +456,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
         billing,
-        reports,
-        usageArchiver,
-        usageCopies: new UsageCopies(stores, region),
-        alerts,
+        ...{ reports, usageArchiver, alerts, usageCopies: new UsageCopies(stores, region) },
       },
       refreshConfig: () => effective.refresh(),
       refreshSecrets: () => secretRefresh.run(),

@@ -9,12 +9,21 @@ import type { ReportStores } from './reports.ts';
 export class LazyReports {
   /** @returns the services */
   readonly load: () => Reports | Promise<Reports>;
-  /** Deliver new reports by mail and as files. */
-  readonly consumers: Readonly<Record<'mail' | 'files', EventConsumer>>;
 
-  constructor(stores: ReportStores, config: () => Config, env: Readonly<Record<string, string | undefined>>) {
+  constructor(
+    stores: ReportStores,
+    private readonly config: () => Config,
+    env: Readonly<Record<string, string | undefined>>,
+  ) {
     this.load = lazy(async () => (await import('./reports.ts')).createReports(stores, config, env));
-    this.consumers = reportConsumers(async () => (await this.load()).delivery);
+  }
+
+  /** Delivers new reports by mail and as files, where the configuration has either. */
+  subscribe(dispatcher: { subscribe(consumer: EventConsumer): void }): void {
+    const consumers = reportConsumers(async () => (await this.load()).delivery);
+    const { mail, storage } = this.config();
+    if (mail) dispatcher.subscribe(consumers.mail);
+    if (storage.report_files !== null) dispatcher.subscribe(consumers.files);
   }
 
   /** Makes reports that are due; to be called every minute. @throws the first error, after all due ones were visited */

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { Calendar } from '../limits/calendar.ts';
 import { sendMail } from '../platform/mailer.ts';
 import { openObjectStorage } from '../platform/object-storage/open-object-storage.ts';
+import { isHome } from '../regions/regions.ts';
 import { ReportBuilder } from '../reports/report-builder.ts';
 import { periodAt, periodBefore } from '../reports/report-period.ts';
 import { ReportRun } from '../reports/report-run.ts';
@@ -45,7 +46,14 @@ export function createReports(
   const reports = new ReportStore(control);
   return {
     ...{ builder, schedules, reports },
-    run: new ReportRun({ control, sources, calendar, builder, outbox, zoneOf }),
+    run: new ReportRun({
+      ...{ control, sources, calendar, builder, outbox },
+      // Gateways of another region make the reports of its tenants.
+      zoneOf: (tenant) => {
+        const known = tenant === null ? undefined : access.tenant(tenant);
+        return known && !isHome(config().region, known.residency) ? undefined : zoneOf(tenant);
+      },
+    }),
     delivery: {
       ...{ reports, schedules },
       send: () => {

@@ -44,10 +44,11 @@ export class UsageArchiver {
   ) {}
 
   /** Deletes the files of tenants before they are deleted themselves. */
-  watchRemovals(): void {
+  watchRemovals(): this {
     this.stores.tenants.beforeRemove(async (tenant) => {
       await (await this.#archives())?.remove(tenant);
     });
+    return this;
   }
 
   /** Whether usage events are archived. */
