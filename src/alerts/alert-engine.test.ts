@@ -4,6 +4,8 @@ import { startHttpReceiver } from '../../test/support/alert-receivers.ts';
 import { BY_TEST } from '../../test/support/billing-installation.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { AlertEngine, TENANTS_AT_ONCE } from './alert-engine.ts';
+import { EffectiveRules } from './effective-rules.ts';
+import { TenantEvaluation } from './tenant-evaluation.ts';
 
 const MINUTE = 60_000;
 const START = '2026-11-18T10:00:00Z';
@@ -77,7 +79,7 @@ describe('the evaluation of alerts', () => {
     http.respond(503);
     const gateway = one.gateway('gw_1');
     one.observed = QUEUE;
-    for (let minute = 0; minute < 600; minute += 20) {
+    for (let minute = 0; minute < 900; minute += 20) {
       one.now += 20 * MINUTE;
       await one.round(gateway);
     }
@@ -137,6 +139,39 @@ describe('the evaluation of alerts', () => {
     // The lease (three statements at first), rules, open alerts and reports of gateways.
     expect(statements).toBeLessThanOrEqual(11 * 4 + 2);
   });
+});
+
+test('a visit of a tenant where nothing happens takes one statement, and three once an hour', async () => {
+  const calls: string[] = [];
+  const noted = async <T>(name: string, value: T): Promise<T> => {
+    calls.push(name);
+    return value;
+  };
+  const usage = {
+    minutes: () => noted('minutes', []),
+    failures: () => noted('failures', []),
+    firstHour: () => noted('firstHour', 0),
+    hours: () => noted('hours', []),
+  };
+  const evaluation = new TenantEvaluation({
+    usage,
+    metrics: { sums: () => noted('sums', []) },
+    outbox: { publishOnce: async () => true },
+    limitsIn: () => [],
+    limitUses: async () => [],
+    keyName: (_, key) => key,
+  });
+  const rules = new EffectiveRules([], new Map()).enabled('acme');
+  const at = Date.parse('2026-11-18T10:05:00Z');
+  const visit = async (now: number) => {
+    calls.length = 0;
+    await evaluation.visit({ id: 'acme', timeZone: 'Europe/Zurich' }, rules, MINUTE, false, now);
+    return [...calls];
+  };
+  expect(await visit(at)).toEqual(['minutes', 'firstHour', 'hours']);
+  expect(await visit(at + 10_000)).toEqual(['minutes']);
+  expect(await visit(at + 50 * MINUTE)).toEqual(['minutes']);
+  expect(await visit(at + 60 * MINUTE)).toEqual(['minutes', 'firstHour', 'hours']);
 });
 
 async function settings(id: string) {

@@ -5,7 +5,7 @@ import type { SqlAlertUsage } from '../storage/sql/alert-usage.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { AlertSettings } from './alert-settings.ts';
 import type { Evaluation } from './condition.ts';
-import { EffectiveRules } from './effective-rules.ts';
+import { EffectiveRules, ParsedRules } from './effective-rules.ts';
 import { addWindows, errorRates, latencies, type ModelWindow } from './model-window.ts';
 import { currentObservations, evaluateObservations } from './observations.ts';
 import type { AlertRule } from './rule.ts';
@@ -47,6 +47,7 @@ interface Visit {
  */
 export class AlertEngine {
   readonly #visits = new Map<string, Visit>();
+  readonly #parsed = new ParsedRules();
   #lease: AlertLease | undefined;
   #ticking: Promise<AlertLease | undefined> | undefined;
 
@@ -87,7 +88,7 @@ export class AlertEngine {
       this.#visits.clear();
       return undefined;
     }
-    const rules = await EffectiveRules.read(control, configured);
+    const rules = await EffectiveRules.read(control, configured, this.#parsed);
     const open = new OpenAlerts(await openAlerts(control));
     const tenants = this.options.tenants();
     await this.#endOrphans(lease, open, rules, tenants);

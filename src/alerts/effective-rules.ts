@@ -1,8 +1,27 @@
 import type { Kysely } from 'kysely';
 import { type AlertRuleSettings, alertRule } from '../config/alert-schema.ts';
 import { parseJsonText } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { type AlertRule, combinedRules, isKindOf, type SourcedRule } from './rule.ts';
+
+/** Rules that are kept in parsed form. */
+const MAX_PARSED = 20_000;
+
+/** Parses stored rules; with 1,000 tenants, parsing all of them for each evaluation would take a second. */
+export class ParsedRules {
+  readonly #parsed = new RecentMap<string, AlertRuleSettings>(MAX_PARSED);
+  readonly #schema = alertRule();
+
+  /** @returns undefined for a document that is not valid */
+  parse(document: string): AlertRuleSettings | undefined {
+    const known = this.#parsed.get(document);
+    if (known) return known;
+    const { data } = this.#schema.safeParse(parseJsonText(document));
+    if (data) this.#parsed.set(document, data);
+    return data;
+  }
+}
 
 /** The rules of all owners, as of one moment. */
 export class EffectiveRules {
@@ -20,22 +39,23 @@ export class EffectiveRules {
 
   /**
    * Reads the rules that the admin API set, with one statement.
+   * @param known rules that were parsed before
    * @throws the database's error
    */
   static async read(
     control: Kysely<ControlTables>,
     config: readonly AlertRuleSettings[],
+    known: ParsedRules = new ParsedRules(),
   ): Promise<EffectiveRules> {
     const rows = await control.selectFrom('alert_rules').select(['tenant', 'document']).execute();
-    const schema = alertRule();
     const stored = new Map<string, AlertRuleSettings[]>();
     for (const { tenant, document } of rows) {
-      const { data } = schema.safeParse(parseJsonText(document));
+      const settings = known.parse(document);
       // A newer version of Weir may have stored more than this one knows.
-      if (!data) continue;
+      if (!settings) continue;
       const rules = stored.get(tenant);
-      if (rules) rules.push(data);
-      else stored.set(tenant, [data]);
+      if (rules) rules.push(settings);
+      else stored.set(tenant, [settings]);
     }
     return new EffectiveRules(config, stored);
   }

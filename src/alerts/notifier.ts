@@ -50,13 +50,18 @@ export class Notifier {
     const pending = await pendingGroups(control);
     const active = firing.length === 0 ? [] : await silences.active(now);
     const firingIds = new Set(firing.map(({ id }) => id));
+    const byTenant = Map.groupBy(firing, ({ tenant }) => tenant);
     const byReceiver = Map.groupBy(groups, ({ receiver }) => receiver);
     let left = MAX_MESSAGES;
     for (const receiver of await receivers()) {
       const known = new Map((byReceiver.get(receiver.id) ?? []).map((row) => [row.group_key, row]));
       byReceiver.delete(receiver.id);
-      const wanted = firing.filter(
-        (alert) => receives(receiver, alert) && !silenceOfAlert(alert, active, receiver.tenant),
+      // There may be thousands of each: a tenant's receiver looks at the alerts of its tenant alone.
+      const { tenant } = receiver;
+      const candidates = tenant === null ? firing : (byTenant.get(tenant) ?? []);
+      const silencing = active.filter((one) => one.tenant === null || one.tenant === tenant);
+      const wanted = candidates.filter(
+        (alert) => receives(receiver, alert) && !silenceOfAlert(alert, silencing, tenant),
       );
       const byRule = Map.groupBy(wanted, ({ rule }) => rule);
       for (const rule of new Set([...byRule.keys(), ...known.keys()])) {

@@ -26,7 +26,7 @@ export interface AlertTenant {
 }
 
 export interface TenantEvaluationOptions {
-  readonly usage: SqlAlertUsage;
+  readonly usage: Pick<SqlAlertUsage, 'minutes' | 'failures' | 'firstHour' | 'hours'>;
   readonly metrics: Pick<SqlMetricStore, 'sums'>;
   readonly outbox: Pick<Outbox, 'publishOnce'>;
   /** Limits of a tenant, its keys, members and tags. */

@@ -141,6 +141,6 @@ export async function addAlerts(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createIndex('event_log_type')
     .on('event_log')
-    .columns(['type', 'created_at', 'tenant'])
+    .columns(['type', 'tenant', 'created_at'])
     .execute();
 }
