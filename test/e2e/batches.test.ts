@@ -6,7 +6,7 @@ import { isRecord } from '../../src/core/json.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { status } from '../support/scripts.ts';
-import { completion, eventually, expectError, mockConfig, post } from './harness.ts';
+import { completion, eventually, expectError, mockConfig, post, weir } from './harness.ts';
 import { done } from './helpers/admin.ts';
 
 const PRICES = [{ model: 'upstream-chat', input: '1', output: '10', batch: '0.5' }];
@@ -255,6 +255,32 @@ describe('batches in OpenAI’s form', () => {
       );
     }
   });
+});
+
+test('operators list, show and cancel batches', async () => {
+  const held = Promise.withResolvers<void>();
+  mock.when(
+    (request) => request.text().includes('operated'),
+    async () => {
+      await held.promise;
+      return completion();
+    },
+  );
+  const { id } = await create(Array.from({ length: 30 }, (_, at) => line(`o${at}`, 'operated')).join('\n'));
+  await eventually('lines run', () => mock.openRequests() > 0, WAIT_MS);
+  const command = (...args: string[]) => weir(['batches', ...args], { WEIR_DATA_DIR: gateway.dataDir });
+  const list = await command('list', '--json', '--limit', '1');
+  expect(JSON.parse(list.stdout)).toMatchObject({ id, tenant: 'default', total: 30 });
+  expect((await command('list')).stdout).toContain(id);
+  expect((await command('cancel', id)).stdout).toContain('cancelling');
+  held.resolve();
+  await ended(id);
+  expect(JSON.parse((await command('show', id)).stdout)).toMatchObject({ id, status: 'cancelled' });
+  const unknown = await command('show', 'batch_none');
+  expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('There is no such batch')]);
+  const ofApi = await done(gateway, 'GET', `/tenants/default/batches/${id}`);
+  expect(ofApi).toMatchObject({ id, status: 'cancelled', form: 'openai', models: ['chat'] });
+  expect(JSON.stringify(await done(gateway, 'GET', '/tenants/default/audit'))).toContain('batch.cancel');
 });
 
 describe('batches in Anthropic’s form', () => {

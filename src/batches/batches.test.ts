@@ -1,0 +1,294 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BACKENDS, type TestBackend } from '../../test/support/database-servers.ts';
+import { FakeClock, settle } from '../../test/support/fake-clock.ts';
+import { RecordedEvents } from '../../test/support/recorded-events.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isRecord } from '../core/json.ts';
+import { Outbox } from '../events/outbox.ts';
+import { Files } from '../files/files.ts';
+import { JobWorker } from '../jobs/job-worker.ts';
+import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
+import { FolderStorage } from '../platform/object-storage/folder-storage.ts';
+import { openControlDatabase } from '../storage/sql/control-database.ts';
+import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { Batch } from './batch.ts';
+import type { BatchParts, LineRequest, LineResponse } from './batch-parts.ts';
+import { Batches } from './batches.ts';
+import { FinishBatch } from './finish-batch.ts';
+import { PrepareBatch } from './prepare-batch.ts';
+import { RunLines } from './run-lines.ts';
+
+const TENANT = 'acme';
+const OWNER = { tenant: TENANT, keyId: 'key_1', member: null };
+const DAY_MS = 86_400_000;
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const OK: LineResponse = {
+  ...{ status: 200, body: '{"usage":{"prompt_tokens":3,\n"completion_tokens":2}}' },
+  ...{ error: undefined, costPico: 7 },
+};
+
+function failed(
+  code: ConstructorParameters<typeof GatewayError>[0],
+  retryAfterSeconds?: number,
+): LineResponse {
+  const error = new GatewayError(code, 'no', retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
+  return { status: error.status, body: '{"error":{}}', error, costPico: 1 };
+}
+
+/** Batches on a database, whose lines the test responds to. */
+async function install(
+  backend: TestBackend,
+  respond: (request: LineRequest) => LineResponse | Promise<LineResponse>,
+) {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-batches-'));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  const server = await backend.start();
+  const { db: control, close } = await openControlDatabase(server.connect());
+  const database = server.freshName();
+  const databases = new TenantDatabases({
+    servers: new Map([['', server.connect()]]),
+    placementOf: () => ({ server: '', database }),
+    maxConnections: 10,
+  });
+  closers.push(
+    () => server.dispose(),
+    close,
+    () => databases.close(),
+  );
+  await databases.create({ server: '', database });
+  const clock = new FakeClock();
+  await control
+    .insertInto('tenants')
+    .values({
+      ...{ id: TENANT, name: TENANT, status: 'active', tier: null, server: '', database, document: '{}' },
+      ...{ version: 1, revision: 1, created_at: 0, updated_at: 0, deleted_at: null, schema: '' },
+    })
+    .execute();
+  let ids = 0;
+  const events = new RecordedEvents();
+  const sources = { clock, newId: (prefix: string) => `${prefix}_${++ids}` };
+  const storage = new FolderStorage(join(folder, 'files'));
+  const files = new Files({
+    ...{ control, clock, contents: storage },
+    bounds: () => ({ maxSize: 1_000_000, maxCount: 3, maxTotal: 2_000_000, keepMs: 30 * DAY_MS }),
+  });
+  const queue = new SqlJobQueue({ control, clock, weightOf: () => 1, random: () => 0 });
+  const parts: BatchParts = {
+    ...{ control, databases, clock, queue, files, storage, isReady: () => true, cancelled: new Set() },
+    outbox: new Outbox(control, sources, () => undefined),
+    bounds: () => ({ maxLines: 1_000, maxLine: 10_000, maxActive: 2, concurrency: 4, keepMs: DAY_MS }),
+    runLine: async (request) => respond(request),
+    onLine: () => undefined,
+  };
+  const batches = new Batches(parts);
+  const worker = new JobWorker({ queue, clock, events, owner: 'gw_1', random: () => 0.5 });
+  for (const handler of [new PrepareBatch(parts), new RunLines(parts), new FinishBatch(parts)]) {
+    worker.register(handler);
+  }
+  closers.push(() => worker.close());
+  async function* content(text: string) {
+    yield Buffer.from(text);
+  }
+  const upload = (text: string) =>
+    files.upload(OWNER, content(text), () => ({
+      purpose: 'batch',
+      filename: '../in.jsonl',
+      expiresAt: null,
+    }));
+  return {
+    ...{ batches, control, clock, worker, files, upload, databases, queue, storage },
+    async create(lines: readonly string[], given: Partial<Parameters<Batches['create']>[1]> = {}) {
+      const { id: inputFile } = await upload(lines.join('\n'));
+      return batches.create(OWNER, {
+        ...{ form: 'openai', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
+        caller: { kind: 'key', name: 'k', address: '127.0.0.1' },
+        ...{ completionWindow: '24h', outputExpiresMs: null, ...given },
+      });
+    },
+    /** Runs what is due; with each further round, what that has added. */
+    async run(id: string): Promise<Batch> {
+      worker.wake();
+      await worker.idle();
+      return batches.get(TENANT, id);
+    },
+    async resultsOf({ outputFile, errorFile }: Batch) {
+      const read = async (id: string | null) => {
+        if (id === null) return [];
+        const file = await files.get(TENANT, id);
+        const bytes = await Array.fromAsync(files.content(file));
+        return Buffer.concat(bytes)
+          .toString()
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => {
+            const parsed: unknown = JSON.parse(line);
+            if (!isRecord(parsed)) throw new Error(line);
+            return parsed;
+          });
+      };
+      return { output: await read(outputFile), errors: await read(errorFile) };
+    },
+    eventTypes: async () =>
+      (await control.selectFrom('event_log').select('type').orderBy('sequence').execute()).map(
+        ({ type }) => type,
+      ),
+  };
+}
+
+const line = (id: string) =>
+  JSON.stringify({ custom_id: id, method: 'POST', url: '/v1/embeddings', body: { model: 'm', input: id } });
+const lines = (count: number) => Array.from({ length: count }, (_, at) => line(`l${at}`));
+const idsIn = (results: readonly Record<string, unknown>[]) => results.map(({ custom_id }) => custom_id);
+
+for (const backend of BACKENDS) {
+  describe.skipIf(!backend.available)(`batches on ${backend.name}`, () => {
+    test('run each line once, and add up tokens and costs exactly', async () => {
+      const ran: string[] = [];
+      const { create, run, resultsOf, eventTypes, databases, storage } = await install(backend, (request) => {
+        ran.push(request.requestId);
+        return request.body.includes('"l7"') ? failed('invalid_request') : OK;
+      });
+      const batch = await run((await create(lines(250))).id);
+      expect(batch).toMatchObject({
+        status: 'completed',
+        total: 250,
+        completed: 249,
+        failed: 1,
+        unfinished: 0,
+      });
+      expect([batch.inputTokens, batch.outputTokens, batch.costPico]).toEqual([747, 498, 1_744n]);
+      expect(new Set(ran).size).toBe(250);
+      const { output, errors } = await resultsOf(batch);
+      expect(idsIn(output)).toEqual(Array.from({ length: 250 }, (_, at) => `l${at}`).toSpliced(7, 1));
+      expect(idsIn(errors)).toEqual(['l7']);
+      expect(await eventTypes()).toEqual(['batch.created', 'batch.completed']);
+      // Nothing of it is left beside its files.
+      const rows = await databases.use({ tenant: TENANT }, (db) =>
+        Promise.all(
+          (['batch_results', 'batch_chunks'] as const).map((table) =>
+            db.selectFrom(table).selectAll().execute(),
+          ),
+        ),
+      );
+      expect(rows).toEqual([[], []]);
+      expect(await Array.fromAsync(storage.list('batches/'))).toEqual([]);
+    });
+
+    test('expire: lines that did not run have an error', async () => {
+      const { create, run, resultsOf, clock, batches, eventTypes } = await install(backend, ({ body }) =>
+        body.includes('"l1"') ? failed('rate_limit_exceeded', 30) : OK,
+      );
+      const { id } = await create(lines(3));
+      expect((await run(id)).status).toBe('in_progress');
+      clock.advance(DAY_MS);
+      await batches.sweep();
+      await run(id);
+      // Where lines still ran, it waits for them.
+      clock.advance(1_000);
+      const batch = await run(id);
+      expect(batch).toMatchObject({ status: 'expired', total: 3, completed: 2, failed: 1, unfinished: 1 });
+      const { output, errors } = await resultsOf(batch);
+      expect(idsIn(output)).toEqual(['l0', 'l2']);
+      expect(errors).toMatchObject([{ custom_id: 'l1', response: null, error: { code: 'batch_expired' } }]);
+      expect(await eventTypes()).toEqual(['batch.created', 'batch.expired']);
+    });
+  });
+}
+
+describe('a line', () => {
+  const [sqlite] = BACKENDS;
+  if (!sqlite) throw new Error('no SQLite');
+
+  test('waits for a limit, and costs what all its runs cost', async () => {
+    let runs = 0;
+    const { create, run, resultsOf, clock } = await install(sqlite, () => {
+      runs += 1;
+      return runs < 3 ? failed('rate_limit_exceeded', 30) : OK;
+    });
+    const { id } = await create(lines(1));
+    expect((await run(id)).status).toBe('in_progress');
+    // Not before the limit says so.
+    await run(id);
+    expect(runs).toBe(1);
+    for (let round = 0; round < 2; round += 1) {
+      clock.advance(30_000);
+      await run(id);
+    }
+    const batch = await run(id);
+    expect([batch.status, runs]).toEqual(['completed', 3]);
+    expect((await resultsOf(batch)).output).toMatchObject([{ response: { status_code: 200 } }]);
+  });
+
+  test('whose provider fails is tried four times', async () => {
+    let runs = 0;
+    const { create, worker, batches, resultsOf, clock } = await install(sqlite, () => {
+      runs += 1;
+      return failed('upstream_overloaded');
+    });
+    const { id } = await create(lines(1));
+    worker.wake();
+    while ((await batches.get(TENANT, id)).status !== 'completed') {
+      await settle();
+      clock.advance(1_000);
+    }
+    await worker.idle();
+    const batch = await batches.get(TENANT, id);
+    expect(runs).toBe(4);
+    expect(batch).toMatchObject({ completed: 0, failed: 1, costPico: 4n, outputFile: null });
+    expect((await resultsOf(batch)).errors).toMatchObject([{ response: { status_code: 503 } }]);
+  });
+
+  test('that a full quota rejects for longer than the batch may run fails at once', async () => {
+    const { create, run } = await install(sqlite, () => failed('quota_exceeded', 7 * 86_400));
+    expect(await run((await create(lines(1))).id)).toMatchObject({ status: 'completed', failed: 1 });
+  });
+});
+
+describe('what a tenant may have', () => {
+  const [sqlite] = BACKENDS;
+  if (!sqlite) throw new Error('no SQLite');
+
+  test('is bounded: files, their size, and batches that have not ended', async () => {
+    const { create, upload, files, worker, batches } = await install(sqlite, () => OK);
+    worker.pause();
+    expect((await upload('x')).filename).toBe('in.jsonl');
+    await expect(upload('x'.repeat(1_000_001))).rejects.toMatchObject({ code: 'request_too_large' });
+    await create(lines(1));
+    const { id } = await create(lines(1));
+    const inputFile = (await batches.get(TENANT, id)).inputFile;
+    await expect(files.delete(TENANT, inputFile)).rejects.toMatchObject({ code: 'conflict' });
+    await expect(upload('x')).rejects.toMatchObject({ code: 'quota_exceeded' });
+    await expect(batches.delete(TENANT, id)).rejects.toMatchObject({ code: 'conflict' });
+    const third = batches.create(OWNER, {
+      ...{ form: 'openai', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
+      caller: { kind: 'key', name: 'k', address: '127.0.0.1' },
+      ...{ completionWindow: '24h', outputExpiresMs: null },
+    });
+    await expect(third).rejects.toMatchObject({ code: 'quota_exceeded' });
+  });
+
+  test('ends: files expire, contents without a file and old batches are deleted', async () => {
+    const { create, run, files, clock, control, storage, batches } = await install(sqlite, () => OK);
+    const { id } = await create(lines(1));
+    const { outputFile } = await run(id);
+    await storage.put('files/file-orphan', Buffer.from('x'));
+    clock.advance(2 * DAY_MS);
+    await expect(files.get(TENANT, outputFile ?? '')).rejects.toMatchObject({ code: 'not_found' });
+    expect(await files.deleteExpired()).toBe(1);
+    // By the clock of the disk, it is new; a content is kept for a day.
+    await files.deleteOrphans();
+    const stored = await Array.fromAsync(storage.list('files/'));
+    expect(stored.map(({ key }) => key)).not.toContain(`files/${outputFile}`);
+    clock.advance(91 * DAY_MS);
+    await batches.sweep();
+    expect(await control.selectFrom('batches').select('id').execute()).toEqual([]);
+  });
+});
