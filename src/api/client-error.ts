@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { ObjectMissingError, ObjectStorageError } from '../platform/object-storage/object-storage.ts';
 import { diskFault } from '../storage/disk-errors.ts';
 import { isUnavailable } from '../storage/sql/database-errors.ts';
 import { DatabaseSetupError } from '../storage/sql/postgres-setup-error.ts';
@@ -13,6 +14,13 @@ export function clientErrorOf(error: unknown): unknown {
   if (error instanceof UnknownTenantError) return tenantNotFound();
   if (error instanceof DatabaseSetupError) {
     return new GatewayError('store_unavailable', error.message, { cause: error, retryAfterSeconds: 60 });
+  }
+  if (error instanceof ObjectMissingError) {
+    return new GatewayError('not_found', 'The content of this file is no longer stored.', { cause: error });
+  }
+  if (error instanceof ObjectStorageError) {
+    const message = 'The storage of files is unreachable, or rejects this: inference goes on. Retry in 30 s.';
+    return new GatewayError('store_unavailable', message, { cause: error, retryAfterSeconds: 30 });
   }
   if (!isUnavailable(error)) return error;
   const fault = diskFault(error);

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
+import { ObjectMissingError, type ObjectStorage } from '../platform/object-storage/object-storage.ts';
 import type { FileRow } from '../storage/sql/batch-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import {
@@ -118,6 +118,14 @@ export class Files {
     const now = this.options.clock.wallTime();
     const rows = await listFiles(this.options.control, page);
     return rows.filter((row) => !isExpired(row, now)).map(fileOf);
+  }
+
+  /** @returns the content of a file @throws ObjectMissingError where it is lost, such as after a restore without it */
+  async open(file: Pick<StoredFile, 'id'>): Promise<AsyncIterable<Uint8Array>> {
+    const { contents } = this.options;
+    const key = keyOf(file.id);
+    if (!(await contents.head(key))) throw new ObjectMissingError(contents.location, key);
+    return this.content(file);
   }
 
   /** @returns the content of a file that exists */

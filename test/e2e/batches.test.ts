@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
 import { toFile } from 'openai';
@@ -120,6 +122,24 @@ describe('files', () => {
     expect(await statusOf(other.files.content(id))).toBe(404);
     expect(await statusOf(other.files.delete(id))).toBe(404);
     expect((await other.files.list()).data).toEqual([]);
+  });
+
+  test('whose content is lost, or cannot be stored, are no defect of the gateway', async () => {
+    const { id } = await upload('lost');
+    const folder = join(gateway.dataDir, 'files', 'files');
+    rmSync(join(folder, id));
+    expect(await statusOf(openai.files.content(id))).toBe(404);
+    expect(await statusOf(openai.files.delete(id))).toBe(200);
+    const away = `${folder}-away`;
+    renameSync(folder, away);
+    writeFileSync(folder, 'a file where the folder was');
+    try {
+      expect(await statusOf(upload('x'))).toBe(503);
+    } finally {
+      rmSync(folder);
+      renameSync(away, folder);
+    }
+    expect(gateway.logs().filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   test('are rejected where they are no sound form', async () => {

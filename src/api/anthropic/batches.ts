@@ -191,7 +191,7 @@ export function addMessageBatchRoutes(
       throw new GatewayError('not_found', `Batch ${batch.id} has no available results.`);
     }
     const file = await files.get(tenant, batch.outputFile);
-    return httpResponse(200, bodyOf(files.content(file)), { 'content-type': 'application/x-jsonl' });
+    return httpResponse(200, bodyOf(await files.open(file)), { 'content-type': 'application/x-jsonl' });
   });
   router.route('DELETE', `${path}/:batch`, policy, async (httpContext, { tenant }) => {
     const id = httpContext.params.batch ?? '';

@@ -135,7 +135,7 @@ export function addFileRoutes(router: HttpRouter, services: ApiServices, files: 
   });
   router.route('GET', '/v1/files/:file/content', policy, async (httpContext, principal) => {
     const file = await find(httpContext, principal);
-    return httpResponse(200, bodyOf(files.content(file)), {
+    return httpResponse(200, bodyOf(await files.open(file)), {
       'content-type': 'application/octet-stream',
       'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`,
     });
