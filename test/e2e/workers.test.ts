@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../support/free-port.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
+import { HEALTH, TestGrpcClient, WEIR } from '../support/grpc-gateway.ts';
 import { hasRedis } from '../support/services/redis.ts';
 import { chat, eventually, metric, post } from './harness.ts';
 import { dataOf, done } from './helpers/admin.ts';
@@ -10,12 +12,14 @@ import { dataOf, done } from './helpers/admin.ts';
 describe.skipIf(!hasRedis || process.platform !== 'linux')('weir serve --workers 2', () => {
   let gateway: Gateway;
   let sent = 0;
+  let grpcPort = 0;
 
   beforeAll(async () => {
+    grpcPort = await freePort();
     gateway = await startGateway({
       config: { models: [{ id: 'chat', targets: [{ provider: 'simulator', model: 'simulator' }] }] },
       args: ['--workers', '2'],
-      env: { PATH: process.env.PATH, WEIR_TEST: '1' },
+      env: { PATH: process.env.PATH, WEIR_TEST: '1', GRPC_PORT: String(grpcPort) },
     });
     await gateway.waitForOutput(/workers are ready/);
   }, 60_000);
@@ -109,6 +113,31 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('weir serve --workers
     expect(await send()).toBe(200);
   }, 60_000);
 
+  const grpcChat = (client: TestGrpcClient, id: string) =>
+    client.unary(
+      `${WEIR}/ChatCompletion`,
+      { model: 'chat', messages: [{ role: 'user', content: { text: 'Hi' } }] },
+      { metadata: { 'x-request-id': id } },
+    );
+
+  test('the port of gRPC is shared, too', async () => {
+    const clients = Array.from(
+      { length: 20 },
+      () => new TestGrpcClient(`127.0.0.1:${grpcPort}`, gateway.adminKey),
+    );
+    const ids = clients.map((_, at) => `grpc-${at}`);
+    await Promise.all(clients.map((client, at) => grpcChat(client, ids[at] ?? '')));
+    expect((await clients[0]?.unary(`${HEALTH}/Check`, {}))?.message).toEqual({ status: 'SERVING' });
+    for (const client of clients) client.close();
+    const workers = () =>
+      gateway
+        .logs()
+        .filter(({ request_id: id }) => ids.includes(String(id)))
+        .map(({ worker }) => worker);
+    await eventually('all are logged', () => workers().length === ids.length, 10_000);
+    expect(new Set(workers())).toEqual(new Set([1, 2]));
+  }, 60_000);
+
   test('a live stream has the requests of all workers', async () => {
     const abort = new AbortController();
     const stream = await fetch(`${gateway.url}/admin/v1/live`, {
@@ -151,7 +180,20 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('weir serve --workers
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     };
+    const grpc = new TestGrpcClient(`127.0.0.1:${grpcPort}`, gateway.adminKey);
+    const grpcLoop = async () => {
+      while (!isOver) {
+        results.push(
+          await grpcChat(grpc, 'reload').then(
+            () => 200,
+            (error: unknown) => String(error),
+          ),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
     const clients = [
+      grpcLoop(),
       ...Array.from({ length: 3 }, () => client({ connection: 'close' })),
       ...Array.from({ length: 3 }, () => client({})),
     ];
@@ -160,6 +202,7 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('weir serve --workers
     await new Promise((resolve) => setTimeout(resolve, 100));
     isOver = true;
     await Promise.all(clients);
+    grpc.close();
     expect(results.filter((result) => result !== 200)).toEqual([]);
     expect(results.length).toBeGreaterThan(50);
     expect(processes()).toHaveLength(2);
