@@ -291,13 +291,10 @@ test('operators list, show and cancel batches', async () => {
   const command = (...args: string[]) => weir(['batches', ...args], { WEIR_DATA_DIR: gateway.dataDir });
   const list = await command('list', '--json', '--limit', '1');
   expect(JSON.parse(list.stdout)).toMatchObject({ id, tenant: 'default', total: 30 });
-  expect((await command('list')).stdout).toContain(id);
   expect((await command('cancel', id)).stdout).toContain('cancelling');
   held.resolve();
   await ended(id);
   expect(JSON.parse((await command('show', id)).stdout)).toMatchObject({ id, status: 'cancelled' });
-  const unknown = await command('show', 'batch_none');
-  expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('There is no such batch')]);
   const ofApi = await done(gateway, 'GET', `/tenants/default/batches/${id}`);
   expect(ofApi).toMatchObject({ id, status: 'cancelled', form: 'openai', models: ['chat'] });
   expect(JSON.stringify(await done(gateway, 'GET', '/tenants/default/audit'))).toContain('batch.cancel');

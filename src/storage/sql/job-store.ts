@@ -17,15 +17,22 @@ export async function addJobRows(db: Kysely<ControlTables>, rows: readonly JobRo
   }
 }
 
-/** Queues jobs again whose gateway did not extend their lease in time. @returns their number */
-export async function requeueExpired(db: Kysely<ControlTables>, now: number): Promise<number> {
-  const { numUpdatedRows } = await db
+/** Queues jobs again whose gateway did not extend their lease in time. Reads first: an idle gateway writes nothing. */
+export async function requeueExpired(db: Kysely<ControlTables>, now: number): Promise<void> {
+  const expired = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('state', '=', 'running')
+    .where('lease_until', '<', leaseTime(db, now))
+    .limit(1)
+    .executeTakeFirst();
+  if (!expired) return;
+  await db
     .updateTable('jobs')
     .set({ state: 'queued', owner: '', lease_until: 0 })
     .where('state', '=', 'running')
     .where('lease_until', '<', leaseTime(db, now))
-    .executeTakeFirst();
-  return Number(numUpdatedRows);
+    .execute();
 }
 
 /**
