@@ -21,6 +21,7 @@ const PATHS = [
   'invoices?tab=month',
   'invoices?tab=prices',
   'invoices?tab=details',
+  'usage?tab=reports',
   'alerts?tab=silences',
   'alerts?tab=rules',
   'alerts?tab=receivers',

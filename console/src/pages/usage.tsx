@@ -10,8 +10,10 @@ import { SelectField } from '../ui/field.tsx';
 import { Page, Panel } from '../ui/page.tsx';
 import { RangePicker, useRange } from '../ui/range-picker.tsx';
 import { type Column, DataTable } from '../ui/table.tsx';
+import { Tabs } from '../ui/tabs.tsx';
 import { BurnDown } from './usage/burn-down.tsx';
 import { Forecast } from './usage/forecast.tsx';
+import { Reports } from './usage/reports.tsx';
 import type { Quantity } from './usage/use-forecast.ts';
 
 const GROUPS = [
@@ -90,6 +92,25 @@ const COLUMNS: readonly Column<Row>[] = [
 /** Usage and cost of a period against the one before it. */
 export default function UsagePage() {
   const { tenant } = useSession();
+  const [search] = usePageSearch();
+  if (search.tab !== 'reports') return <Current />;
+  return (
+    <Page title="Usage" purpose={`Reports of usage and cost ${placeOf(tenant)}.`}>
+      <Tabs label="Parts of usage" tabs={TABS} />
+      <Reports key={tenant} tenant={tenant} />
+    </Page>
+  );
+}
+
+const TABS = [
+  { id: 'now', label: 'Usage' },
+  { id: 'reports', label: 'Reports' },
+];
+
+const placeOf = (tenant: string | undefined) => (tenant === undefined ? 'in all tenants' : `in ${tenant}`);
+
+function Current() {
+  const { tenant } = useSession();
   const [search, change] = usePageSearch();
   const range = useRange();
   const groups = tenant === undefined ? [{ value: 'tenant', label: 'Tenant' }, ...GROUPS] : GROUPS;
@@ -140,7 +161,7 @@ export default function UsagePage() {
   return (
     <Page
       title="Usage"
-      purpose={`Who used what, and what it cost, ${tenant === undefined ? 'in all tenants' : `in ${tenant}`}.`}
+      purpose={`Who used what, and what it cost, ${placeOf(tenant)}.`}
       actions={
         <>
           <RangePicker />
@@ -154,6 +175,7 @@ export default function UsagePage() {
         </>
       }
     >
+      <Tabs label="Parts of usage" tabs={TABS} />
       <div className="flex flex-wrap gap-3 items-end">
         <div className="w-44">
           <SelectField
