@@ -45,8 +45,10 @@ export class GrpcCall implements StreamHandler {
   #failure: unknown;
   #hasEnded = false;
   #isOver = false;
-  /** Bytes that count as kept. */
+  /** Bytes that count as kept: of messages, and of what handlers have made of them. */
   #kept = 0;
+  /** Those of messages that wait for the handler. */
+  #queued = 0;
   #isAsked = false;
   /** Bytes that the client may send again once the handler wants more. */
   #ungranted = 0;
@@ -112,9 +114,14 @@ export class GrpcCall implements StreamHandler {
   async next(): Promise<unknown> {
     const message = await this.#next();
     if (!message) return undefined;
-    const decoded = this.#decoded(await this.#uncompressed(message));
-    this.#release(message.bytes.length);
-    return decoded;
+    this.#queued -= message.bytes.length;
+    return this.#decoded(await this.#uncompressed(message));
+  }
+
+  /** A request of a stream has its response: nothing of it is kept for the rest of the call. */
+  requestEnded(): void {
+    this.#listeners = [];
+    this.#release(this.#kept - this.#queued - this.#reader.partialBytes);
   }
 
   // The response.
@@ -240,6 +247,7 @@ export class GrpcCall implements StreamHandler {
   }
 
   #received(message: IncomingMessage): void {
+    this.#queued += message.bytes.length;
     this.#count += 1;
     if (this.#count > 1 && !this.method.clientStreams) throw invalid('The method takes one message.');
     this.#clock.restart();

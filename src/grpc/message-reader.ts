@@ -31,6 +31,11 @@ export class MessageReader {
   /** @param maxBytes of one message, read when it begins */
   constructor(private readonly maxBytes: () => number) {}
 
+  /** Bytes of a message that has not arrived to its end. */
+  get partialBytes(): number {
+    return this.#prefixLength + this.#body.length;
+  }
+
   /** A message has begun to arrive. */
   get isPartial(): boolean {
     return this.#prefixLength > 0;

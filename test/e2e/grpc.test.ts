@@ -392,6 +392,26 @@ describe('the Open Inference Protocol', () => {
     ]);
   });
 
+  test('a long stream keeps nothing of the requests that have ended', async () => {
+    const compressing = gateway.connect({ 'grpc.default_compression_algorithm': 2 });
+    const call = compressing.duplex(`${KSERVE}/ModelStreamInfer`);
+    call.on('error', () => undefined);
+    const kept: number[] = [];
+    const inputs = [input('text_input', 'BYTES', { bytes_contents: [text('x'.repeat(20_000))] })];
+    for (let at = 0; at < 10; at += 1) {
+      mock.respond(json(JSON.parse(chatAnswer('Hello.'))));
+      call.write({ model_name: 'chat', id: String(at), inputs });
+      await new Promise<void>((resolve) => call.once('data', () => resolve()));
+      await gateway.settled();
+      kept.push(gateway.server.stats().requestBytes);
+    }
+    expect(Math.max(...kept)).toBe(0);
+    const ended = collected(call);
+    call.end();
+    expect((await ended).status.code).toBe(status.OK);
+    expect(gateway.server.stats().requestBytes).toBe(0);
+  });
+
   test('server and models describe themselves', async () => {
     const call = async (name: string, message = {}) =>
       (await client.unary(`${KSERVE}/${name}`, message)).message;

@@ -85,6 +85,7 @@ export class KserveService {
           infer_response: { id, model_name: model },
         });
       }
+      call.requestEnded();
       if (call.isOver) return;
     }
     call.finish();

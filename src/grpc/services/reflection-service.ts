@@ -27,6 +27,7 @@ export class ReflectionService {
       if (!call.send({ valid_host: host, original_request: request, ...reply })) {
         await new Promise<void>((resolve) => call.onDrain(resolve));
       }
+      call.requestEnded();
       if (call.isOver) return;
     }
     call.finish();
