@@ -64,7 +64,11 @@ export async function closeMonth(
     const id = closed?.invoice;
     if (state !== 'paid' || !id) continue;
     await invoices.pay(id, 'SEPA 2041', undefined, BY_FINANCE);
-    const lines = [{ line: 1, amount: '1.50' }];
+    const { document: issued } = await invoices.get(id);
+    const largest = issued.lines.reduce((most, one) =>
+      Number(one.amount) > Number(most.amount) ? one : most,
+    );
+    const lines = [{ line: largest.number, amount: (Number(largest.amount) / 10).toFixed(2) }];
     await invoices.credit(id, { reason: 'Outage of the provider east', lines }, BY_FINANCE);
   }
 }
