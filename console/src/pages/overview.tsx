@@ -154,17 +154,24 @@ function Tiles({ now, before }: { readonly now: MetricResult; readonly before: M
   });
   const errorRate = rate(now.total);
   const errors = numbersOf(now.total, 'errors');
+  const p95 = totalOf(now.total, 'latency_p95');
   const tiles = [
     {
       ...tile('Requests', 'requests', short, 'neither'),
       note: `${((totalOf(now.total, 'requests') ?? 0) / seconds).toFixed(2)} a second`,
+      filters: {},
     },
     {
       ...{ title: 'Error rate', value: percent(errorRate), trend: errors, isGood: 'less' as const },
       change: changeOf(errorRate, rate(before?.total)),
       tone: errorRate !== undefined && errorRate > 0.05 ? ('bad' as const) : undefined,
+      filters: { status: '5xx' },
     },
-    tile('Latency p95', 'latency_p95', duration, 'less'),
+    {
+      ...tile('Latency p95', 'latency_p95', duration, 'less'),
+      // The quantile is an estimate: those just below it belong to it, too.
+      filters: p95 === undefined ? undefined : { min_duration_ms: String(Math.floor(p95 * 0.95)) },
+    },
     tile('First token p95', 'ttft_p95', duration, 'less'),
     tile('Cost', 'cost', money, 'neither'),
     {

@@ -1,4 +1,4 @@
-import { duration } from '../../lib/format.ts';
+import { duration, percent } from '../../lib/format.ts';
 import type { AttemptDetails, RequestDetails } from './request-types.ts';
 
 interface Bar {
@@ -20,23 +20,41 @@ export function Timeline({ request }: { readonly request: RequestDetails }) {
   const bars = barsOf(request);
   const total = Math.max(request.duration_ms ?? 0, ...bars.map(({ to }) => to), 0.001);
   return (
-    <ul className="flex flex-col gap-1">
-      {bars.map(({ label, from, to, tone }) => (
-        <li key={`${label} ${from}`} className="grid grid-cols-[10rem_1fr_6rem] gap-2 items-center">
-          <span className="truncate" title={label}>
-            {label}
-          </span>
-          <span className="relative h-3 rounded bg-raised">
-            <span
-              className={`absolute h-3 rounded min-w-0.5 ${TONES[tone]}`}
-              style={{ left: `${(from / total) * 100}%`, width: `${((to - from) / total) * 100}%` }}
-            />
-          </span>
-          <span className="text-right">{duration(to - from)}</span>
-        </li>
-      ))}
-    </ul>
+    <>
+      <p className="mb-2">{summaryOf(bars, total)}</p>
+      <ul className="flex flex-col gap-1">
+        {bars.map(({ label, from, to, tone }) => (
+          <li key={`${label} ${from}`} className="grid grid-cols-[10rem_1fr_6rem] gap-2 items-center">
+            <span className="truncate" title={label}>
+              {label}
+            </span>
+            <span className="relative h-3 rounded bg-raised">
+              <span
+                className={`absolute h-3 rounded min-w-0.5 ${TONES[tone]}`}
+                style={{ left: `${(from / total) * 100}%`, width: `${((to - from) / total) * 100}%` }}
+              />
+            </span>
+            <span className="text-right">{duration(to - from)}</span>
+          </li>
+        ))}
+      </ul>
+    </>
   );
+}
+
+const SHARE_OF: Readonly<Record<Bar['tone'], (label: string) => string>> = {
+  gateway: (label) => (label === 'gateway' ? 'was spent in the gateway' : `went to: ${label}`),
+  upstream: (label) => `was waiting for ${label}`,
+  failed: (label) => `went to an attempt at ${label} that failed`,
+  stream: () => 'was the stream of the response',
+};
+
+/** Says in a sentence which part took longest. */
+function summaryOf(bars: readonly Bar[], total: number): string {
+  const [longest] = bars.toSorted((a, b) => b.to - b.from - (a.to - a.from));
+  if (!longest) return '';
+  const took = longest.to - longest.from;
+  return `${percent(took / total)} of ${duration(total)} ${SHARE_OF[longest.tone](longest.label)}.`;
 }
 
 function barsOf(request: RequestDetails): Bar[] {
