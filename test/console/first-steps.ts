@@ -49,6 +49,10 @@ describe('first steps', { skip: SKIP }, () => {
       assert.match(run.stdout, /"role":\s*"assistant"/, run.stdout + run.stderr);
       await sees(page.getByText('Requests arrive.'));
       await settled();
+      await page.getByRole('link', { name: 'what the key has used' }).click();
+      await sees(page.getByRole('dialog').getByText(/^\$0\.0\d+ used/));
+      await keys.press('Escape');
+      await page.getByRole('button', { name: 'All tenants' }).click();
 
       // It is counted.
       await keys.press('g', 't');

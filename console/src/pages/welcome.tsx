@@ -21,10 +21,10 @@ const DEFAULT_TENANT = 'default';
 
 /** Three steps to the first request of an application. */
 export default function WelcomePage() {
-  const { can, tenant = DEFAULT_TENANT } = useSession();
+  const { can, tenant = DEFAULT_TENANT, selectTenant } = useSession();
   const [provider, setProvider] = useState<string>();
   const [chosen, setModel] = useState<string>();
-  const [hasKey, setHasKey] = useState(false);
+  const [madeKey, setMadeKey] = useState<string>();
   const { data: names } = useChatModels(tenant, 5_000);
   const model = chosen ?? exampleModel(names);
   const providers = useQuery({
@@ -76,8 +76,8 @@ export default function WelcomePage() {
           </Link>
         </p>
       </Step>
-      <Step number={3} title="Make a key for your application" isDone={hasKey}>
-        <MakeKey tenant={tenant} model={model} onMade={() => setHasKey(true)} />
+      <Step number={3} title="Make a key for your application" isDone={madeKey !== undefined}>
+        <MakeKey tenant={tenant} model={model} onMade={setMadeKey} />
       </Step>
       <p role="status">
         {hasTraffic ? (
@@ -90,10 +90,23 @@ export default function WelcomePage() {
             <Link to="/requests" className="underline text-accent">
               where their time went
             </Link>
+            {madeKey !== undefined && (
+              <>
+                , or{' '}
+                <Link
+                  to="/tenants"
+                  search={{ tab: 'keys', key: madeKey }}
+                  onClick={() => selectTenant(tenant)}
+                  className="underline text-accent"
+                >
+                  what the key has used
+                </Link>
+              </>
+            )}
             .
           </>
         ) : (
-          'No request has arrived yet: this page shows it when the first one does.'
+          `No request of the tenant ${tenant} has arrived yet: this page shows it when the first one does.`
         )}
       </p>
     </Page>
@@ -152,7 +165,8 @@ function MakeKey({
 }: {
   readonly tenant: string;
   readonly model: string;
-  readonly onMade: () => void;
+  /** @param id of the key */
+  readonly onMade: (id: string) => void;
 }) {
   const { can } = useSession();
   const [name, setName] = useState('my application');
@@ -160,9 +174,10 @@ function MakeKey({
   const [secret, setSecret] = useState<string>();
   const form = useForm(async () => {
     const limits = budget.trim() === '' ? [] : [{ of: 'cost', per: 'month', max: budget.trim() }];
-    const created = await api.post<{ key: string }>(`/admin/v1/tenants/${tenant}/keys`, { name, limits });
+    const path = `/admin/v1/tenants/${tenant}/keys`;
+    const created = await api.post<{ id: string; key: string }>(path, { name, limits });
     setSecret(created.key);
-    onMade();
+    onMade(created.id);
   }, ['name', 'limits']);
   if (!can('keys:write', tenant) && !can('keys:own', tenant)) {
     return <p className="text-muted">Your role does not create keys: ask an owner or administrator.</p>;
