@@ -230,7 +230,7 @@ const monthText = (at: number): string => new Date(at).toISOString().slice(0, 7)
 
 async function createTenant(
   stores: Stores,
-  { id, name, timeZone, people, keys: wanted, prompts: saved = [] }: DemoTenant,
+  { id, name, timeZone, people, keys: wanted, prompts: saved = [], hasWebhooks }: DemoTenant,
   password: string,
   receiverUrl: string,
 ): Promise<{ readonly names: { readonly keys: Names }; readonly live: readonly LiveKey[] }> {
@@ -239,7 +239,7 @@ async function createTenant(
   const document = tenantDocument.parse({ time_zone: timeZone, request_log: { days: 7 } });
   await tenants.create({ id, name, tier: null, document }, BY_OPERATOR);
   // Before what they report.
-  await addWebhooks(stores, id, receiverUrl);
+  if (hasWebhooks) await addWebhooks(stores, id, receiverUrl);
   const owners: string[] = [];
   for (const person of people) {
     const email = `${person.address}@${id}.example`;

@@ -77,7 +77,7 @@ test('has webhooks that were disabled, for those who see the events of the tenan
   expect(await of()).toMatchObject([
     {
       ...{ severity: 'failing', subject: url, tenant: 'acme', details: { webhook: id } },
-      message: expect.stringContaining(`The webhook ${url} is disabled`),
+      message: expect.stringContaining(`The webhook ${url} of acme is disabled`),
     },
   ]);
   expect(await of('money')).toEqual([]);

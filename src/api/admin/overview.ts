@@ -173,12 +173,13 @@ async function webhookProblems(
     const failedMs = failingSince === null ? 0 : clock.wallTime() - failingSince;
     if (!sees || (!isDisabled && failedMs < WEBHOOK_FAILING_MS)) return [];
     const since = failingSince === null ? null : time(failingSince);
+    const name = `The webhook ${url} of ${tenant ?? 'the installation'}`;
     return [
       {
         ...{ kind: 'webhook', severity: isDisabled ? 'failing' : 'warning', subject: url, tenant },
         message: isDisabled
-          ? `The webhook ${url} is disabled: ${disabledReason}.`
-          : `The webhook ${url} has accepted nothing since ${since}.`,
+          ? `${name} is disabled: ${disabledReason}.`
+          : `${name} has accepted nothing since ${since}.`,
         details: { webhook: id, failing_since: since },
       },
     ];

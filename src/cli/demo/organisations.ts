@@ -37,6 +37,8 @@ export interface DemoTenant {
   readonly keys: readonly DemoKey[];
   /** Use of the tenant's own monthly budget after the week, as a share. */
   readonly budgetUse?: number;
+  /** Reports events to receivers that work, fail and are gone. */
+  readonly hasWebhooks?: boolean;
   /** What its people saved in the playground. */
   readonly prompts?: readonly (PromptContent & { readonly name: string })[];
 }
@@ -69,6 +71,7 @@ export const DEMO_TENANTS: readonly DemoTenant[] = [
   {
     ...{ id: 'acme', name: 'Acme Retail', timeZone: 'Europe/Zurich', budgetUse: 0.64 },
     prompts: ACME_PROMPTS,
+    hasWebhooks: true,
     people: [
       { name: 'Ada Brandt', address: 'ada', role: 'owner' },
       { name: 'Jonas Keller', address: 'jonas', role: 'developer' },
