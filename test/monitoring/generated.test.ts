@@ -151,6 +151,7 @@ describe('alerts', () => {
       'PodNotReady 5m warning',
       'RedisDown 1m critical',
       'PostgresqlDown 1m critical',
+      'RegionDown 1m critical',
       'HighMemoryUsage 5m warning',
       'HighCpuUsage 10m warning',
       'StorageWriteFailing 1m critical',

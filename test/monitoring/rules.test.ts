@@ -278,6 +278,7 @@ const CASES: readonly Case[] = [
     }),
     name: 'a gateway cannot reach it',
   },
+  gaugeCase('RegionDown', 'weir_region_up{region="eu"}', { healthy: 1, faulty: 0, pending: 30, fires: 90 }),
   gaugeCase('PostgresqlDown', 'pg_up{instance="p"}', { healthy: 1, faulty: 0, pending: 30, fires: 90 }),
   gaugeCase(
     'HighMemoryUsage',

@@ -256,6 +256,16 @@ const PLATFORM_ALERTS: readonly Alert[] = [
     dashboard: 'infrastructure',
   },
   {
+    name: 'RegionDown',
+    expression: `${min(select('weir_region_up'), 'region')} == 0`,
+    for: '1m',
+    severity: 'critical',
+    summary: 'Region {{ $labels.region }} is down',
+    description: 'Its tenants fail over where they allow it; requests of the others are rejected with 503.',
+    runbook: 'region-down',
+    dashboard: 'infrastructure',
+  },
+  {
     name: 'HighMemoryUsage',
     expression:
       `${select('container_memory_working_set_bytes', memoryOfContainers)} / ${memoryLimit} > 0.9 ` +

@@ -19,6 +19,7 @@ export const RUNBOOKS = [
   'quota-exceeded',
   'rate-limit-rejections',
   'redis-down',
+  'region-down',
   'slo-burn-rate-fast',
   'slo-burn-rate-slow',
   'storage-write-failing',
