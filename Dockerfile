@@ -9,6 +9,8 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error
 COPY console/package.json console/package-lock.json console/
 RUN npm ci --prefix console --legacy-peer-deps --no-audit --no-fund --loglevel=error
+COPY guide/package.json guide/package-lock.json guide/
+RUN npm ci --prefix guide --no-audit --no-fund --loglevel=error
 COPY . .
 # Only modules that the gateway can load are kept, with the runtime.
 RUN node scripts/release.mjs runtime /image/usr/lib/weir \

@@ -4,11 +4,15 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { buildConsole } from '../scripts/console.mjs';
+import { buildGuideBeside } from '../scripts/guide.mjs';
 import { buildProgram } from '../scripts/program.mjs';
 import { runtimeEnvironment, setUp } from '../scripts/setup.mjs';
 
 const bun = setUp();
-if (['serve', 'demo'].includes(process.argv[2])) buildConsole(bun);
+if (['serve', 'demo'].includes(process.argv[2])) {
+  buildConsole(bun);
+  buildGuideBeside();
+}
 const args = [buildProgram(bun), ...process.argv.slice(2)];
 const env = runtimeEnvironment();
 

@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { buildConsole } from './console.mjs';
+import { buildGuide } from './guide.mjs';
 import { bundleProgram, RELEASED } from './program.mjs';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
 
@@ -16,7 +17,8 @@ if (target === undefined || !Object.hasOwn(TARGETS, target)) {
   process.exit(2);
 }
 const bun = setUp();
-if (target !== 'sbom' && !(buildConsole(bun) && bundleProgram(bun, RELEASED))) process.exit(1);
+if (target !== 'sbom' && !(buildConsole(bun) && buildGuide() && bundleProgram(bun, RELEASED)))
+  process.exit(1);
 const path = out === undefined ? join(root, TARGETS[target]) : resolve(out);
 // The trace of modules needs the gateway's own resolver.
 const { status } = spawnSync(bun, [join(root, 'scripts/release/main.mjs'), target, path], {

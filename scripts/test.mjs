@@ -47,6 +47,8 @@ const CHECKS = [
     // A parser that reads no module reports no violation either.
     sound: (output) => /\b[1-9]\d{2,} modules/.test(output),
   },
+  // Fails when a link of the documentation leads nowhere.
+  { name: 'guide', command: [process.execPath, join(root, 'scripts/guide.mjs')] },
   {
     name: 'language',
     command: [process.execPath, join(root, 'scripts/language-check.mjs')],

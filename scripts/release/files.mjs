@@ -57,6 +57,17 @@ export function consoleFiles(root) {
   return filesBelow(folder);
 }
 
+/**
+ * The built guide.
+ * @throws {Error} it is not built
+ */
+export function guideFiles(root) {
+  const folder = join(root, 'guide/dist');
+  if (!existsSync(join(folder, 'index.html')))
+    throw new Error('The guide is not built: guide/dist has no index.html.');
+  return filesBelow(folder);
+}
+
 /** The package of a file, as lockfiles name it: `node_modules/a/node_modules/@b/c`. */
 const packageOf = (path) =>
   /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path.replaceAll('\\', '/'))?.[0];

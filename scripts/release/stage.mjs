@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import {
   consoleFiles,
   dependencyFiles,
+  guideFiles,
   launcherFiles,
   PROGRAM,
   programFiles,
@@ -15,8 +16,13 @@ import { publishedLock, publishedManifest, runtimeManifest } from './manifests.m
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
 
-/** The bundle finds data files, plugins' processes and the console beside the sources. */
-const productFiles = (root) => [...sourceFiles(root), ...programFiles(root), ...consoleFiles(root)];
+/** The bundle finds data files, plugins' processes, the console and the guide beside the sources. */
+const productFiles = (root) => [
+  ...sourceFiles(root),
+  ...programFiles(root),
+  ...consoleFiles(root),
+  ...guideFiles(root),
+];
 
 /** The maps of bundles are three times as large as the bundles, and not released. */
 function withoutMap(path) {
@@ -43,7 +49,7 @@ function emptyFolder(path) {
 
 /**
  * Stages the npm package.
- * @param {string} root the checkout, with a built console
+ * @param {string} root the checkout, with a built console and guide
  * @param {string} out is emptied
  */
 export function stagePackage(root, out) {
@@ -57,7 +63,7 @@ export function stagePackage(root, out) {
 
 /**
  * Stages the gateway with its runtime and the files of its dependencies that it can load: it starts without Node and npm.
- * @param {string} root the checkout, with installed dependencies and a built console
+ * @param {string} root the checkout, with installed dependencies, a built console and guide
  * @param {string} bun path of the runtime
  * @param {string} out is emptied
  */

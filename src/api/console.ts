@@ -3,23 +3,16 @@ import { HeaderBlock, type HttpResponse } from '../core/http.ts';
 import { lazy } from '../core/lazy.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
-import { acceptsGzip, httpResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { httpResponse, SECURITY_HEADERS } from '../http/response.ts';
 import { ANYONE, NO_BODY } from '../http/route-policy.ts';
-
-/** A built file of the console. */
-export interface ConsoleFile {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same with gzip; absent for files that it makes no smaller. */
-  readonly gzipped?: Uint8Array<ArrayBuffer>;
-  readonly contentType: string;
-}
+import { fileResponse, type StaticFile } from '../http/static-file.ts';
 
 /** The console, as `console/build.ts` wrote it. */
 export interface ConsoleBuild {
   /** The page, with `{{nonce}}` where the nonce of a response goes. */
   readonly page: string;
   /** By name; each name contains a hash of its content. */
-  readonly files: ReadonlyMap<string, ConsoleFile>;
+  readonly files: ReadonlyMap<string, StaticFile>;
 }
 
 export interface ConsoleOptions {
@@ -93,14 +86,7 @@ export function addConsoleRoutes(router: HttpRouter, options: ConsoleOptions): v
     const name = httpContext.params.name ?? '';
     const file = (await build())?.files.get(name);
     if (!file) throw new GatewayError('not_found', 'There is no such file of the console: reload the page.');
-    const zipped = acceptsGzip(httpContext.request) ? file.gzipped : undefined;
-    const encoding = zipped ? { 'content-encoding': 'gzip' } : {};
-    return httpResponse(
-      200,
-      zipped ?? file.bytes,
-      { 'content-type': file.contentType, ...encoding },
-      FILE_HEADERS,
-    );
+    return fileResponse(httpContext.request, file, FILE_HEADERS);
   });
   // The console finds its own pages.
   router.route('GET', '/console/:page{.*}', policy, (httpContext) =>

@@ -67,6 +67,7 @@ function page(origin: string, { version, state, hasDocs }: StatusPageOptions): H
       ? [
           ['/docs', 'API reference, with a form for each endpoint'],
           ['/openapi.json', 'the same for programs, as OpenAPI 3.1'],
+          ['/docs/guide', 'the guide: configuration, providers, tenants, limits, operation'],
         ]
       : []),
     ['/health', 'health, as JSON'],
@@ -97,7 +98,6 @@ ${links.map(([path, text]) => `<dt><a href="${path}">${path}</a></dt><dd>${text}
 <dt><code>npm run weir -- keys create --name my-app</code></dt><dd>creates an API key</dd>
 <dt><code>npm run weir -- doctor</code></dt><dd>checks the setup and lists what to fix</dd>
 </dl>
-<p>The folder <code>docs</code> of the installation explains configuration, providers, tenants, limits and operation.</p>
 </body>
 </html>
 `;

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { AdminServices } from '../api/admin/services.ts';
 import { addConsoleRoutes } from '../api/console.ts';
 import { addDocsRoutes } from '../api/docs.ts';
+import { addGuideRoutes } from '../api/guide.ts';
 import { addOperationsRoutes, stateOf } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
 import { addStatusPage } from '../api/status-page.ts';
@@ -14,6 +15,7 @@ import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { readConsole } from './console.ts';
+import { readGuide } from './guide.ts';
 import type { BatchApi } from './inference-api.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
@@ -78,6 +80,7 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
   for (const prefix of ['/v1/auth/', '/login/', '/auth/callback/']) {
     router.routesUnder(prefix, async () => loadAuth());
   }
+  addGuideRoutes(router, { enabled: () => config().server.docs, read: () => readGuide() });
   addDocsRoutes(router, {
     enabled: () => config().server.docs,
     describe: async () => {

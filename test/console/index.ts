@@ -12,6 +12,7 @@ import './prompts.ts';
 import './changes.ts';
 import './keyboard.ts';
 import './pages.ts';
+import './guide.ts';
 
 const MAX_MS = 15 * 60_000;
 // A browser or gateway that never ends must not keep `npm test` running.

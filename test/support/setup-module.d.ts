@@ -58,3 +58,9 @@ declare module '*/scripts/console.mjs' {
   /** Builds the console if its sources have changed. @param bun path of the runtime. @returns whether it is current */
   export function buildConsole(bun: string): boolean;
 }
+
+/** Types of `scripts/guide.mjs`. */
+declare module '*/scripts/guide.mjs' {
+  /** Builds the guide if its sources have changed. @returns whether it is current */
+  export function buildGuide(): boolean;
+}
