@@ -6,7 +6,15 @@ export const PUBLISHED_NAME = '@weir-gateway/weir';
 const KEPT = ['version', 'description', 'license', 'type', 'engines', 'exports', 'bin', 'dependencies'];
 
 /** Paths that npm publishes, beside package.json, README.md, LICENSE and the lockfile. */
-export const PUBLISHED_PATHS = ['bin', 'src', 'console/dist', 'guide/dist', 'dist/program', 'scripts', 'proto'];
+export const PUBLISHED_PATHS = [
+  'bin',
+  'src',
+  'console/dist',
+  'guide/dist',
+  'dist/program',
+  'scripts',
+  'proto',
+];
 
 /**
  * The manifest of the npm package: the scoped name, nothing private, no scripts and no development.
