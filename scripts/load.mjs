@@ -1,11 +1,17 @@
-// `npm run load`, `npm run soak` and `npm run chaos`: load tests of an installation on this machine.
+// `npm run load`, `soak` and `chaos`: load tests of an installation on this machine. `npm run gameday`: losses and recoveries.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { buildProgram } from './program.mjs';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
+import { ensureServices } from './test-services.mjs';
 
-const TESTS = { load: 'frontier.ts', soak: 'soak.ts', chaos: 'chaos.ts' };
+const TESTS = {
+  load: 'bench/load-test/frontier.ts',
+  soak: 'bench/load-test/soak.ts',
+  chaos: 'bench/load-test/chaos.ts',
+  gameday: 'test/gameday/main.ts',
+};
 const [name = 'load', ...args] = process.argv.slice(2);
 const file = TESTS[name];
 if (file === undefined) {
@@ -13,9 +19,11 @@ if (file === undefined) {
   process.exit(2);
 }
 const bun = setUp({ withDev: true });
-const child = spawn(bun, ['--no-orphans', join(root, 'bench/load-test', file), ...args], {
+if (name === 'gameday') ensureServices();
+const program = buildProgram(bun);
+const child = spawn(bun, ['--no-orphans', join(root, file), ...args], {
   stdio: 'inherit',
-  env: { ...runtimeEnvironment(), BENCH_PROGRAM: buildProgram(bun) },
+  env: { ...runtimeEnvironment(), BENCH_PROGRAM: program, ...(program && { WEIR_TEST_PROGRAM: program }) },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => {
