@@ -3,6 +3,7 @@ export const RUNBOOKS = [
   'backend-failure',
   'backend-unhealthy',
   'budget-burn',
+  'cluster-loss',
   'error-rate-spike',
   'gpu-memory-high',
   'gpu-out-of-memory',
@@ -20,11 +21,13 @@ export const RUNBOOKS = [
   'rate-limit-rejections',
   'redis-down',
   'region-down',
+  'region-loss',
   'slo-burn-rate-fast',
   'slo-burn-rate-slow',
   'storage-write-failing',
   'telemetry-loss',
   'unusual-token-usage',
+  'zone-loss',
 ] as const;
 
 export type Runbook = (typeof RUNBOOKS)[number];
