@@ -43,6 +43,16 @@ const COMPOSE: readonly Entry[] = [
   { name: 'WEIR_CONFIG_FILE', example: './weir.yaml', about: 'The configuration file on this machine.' },
   { name: 'HTTP_PORT', example: '80', about: 'The port of plain HTTP, which redirects to https.' },
   { name: 'HTTPS_PORT', example: '443', about: 'The port of TLS.' },
+  {
+    name: 'WEIR_BACKUP_LOCATION',
+    example: 's3://my-backups/weir',
+    about:
+      'Where `docker compose --profile backup up -d` stores backups; by default a volume of this machine.',
+  },
+  {
+    name: 'WEIR_BACKUP_PASSPHRASE',
+    about: 'Encrypts these backups. At least 12 characters; a lost one cannot be replaced.',
+  },
   { name: 'REDIS_MEMORY', example: '512mb', about: 'Memory of Redis.' },
   { name: 'HF_TOKEN', about: 'Token for models of Hugging Face that need one (docker-compose.gpu.yml).' },
   {

@@ -25,6 +25,8 @@ const FILES = [
   ['debian/weir.yaml', 'etc/weir/weir.yaml', 0o644],
   ['debian/weir.env', 'etc/weir/weir.env', 0o640],
   ['systemd/weir.service', 'usr/lib/systemd/system/weir.service', 0o644],
+  ['systemd/weir-backup.service', 'usr/lib/systemd/system/weir-backup.service', 0o644],
+  ['systemd/weir-backup.timer', 'usr/lib/systemd/system/weir-backup.timer', 0o644],
   ['debian/lintian-overrides', 'usr/share/lintian/overrides/weir', 0o644],
   ['debian/conffiles', 'DEBIAN/conffiles', 0o644],
   ['debian/postinst', 'DEBIAN/postinst', 0o755],

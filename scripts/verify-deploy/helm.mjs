@@ -29,6 +29,7 @@ const INSTALLATIONS = {
   full: {
     size: 'large',
     secrets: { external: { enabled: true } },
+    backup: { enabled: true, location: 's3://backups/weir' },
     autoscaling: { queueDepth: { enabled: true } },
     scheduledScaling: { enabled: true },
     verticalPodAutoscaler: { enabled: true },
@@ -62,6 +63,7 @@ const REJECTED = [
   [{ ...INSTALLATIONS.smallest, storage: { backend: 'sqlite' } }, 'gateways with SQLite do not share data'],
   [{ ...INSTALLATIONS.smallest, autoscaling: { minReplicas: 11 } }, 'minReplicas is above maxReplicas'],
   [{ ...INSTALLATIONS.smallest, ingress: { enabled: true } }, 'ingress.host'],
+  [{ ...INSTALLATIONS.smallest, backup: { enabled: true } }, 'backup.location'],
   [{ ...INSTALLATIONS.smallest, gatewayApi: { enabled: true } }, 'gatewayApi.parentRefs'],
 ];
 
@@ -120,6 +122,8 @@ const EXPECTATIONS = {
       [true, false],
     );
     equal('templates of alerts stay', rules.includes('{{ $value'), true);
+    const backup = of('CronJob', 'weir-backup').spec;
+    equal('backups', [backup.schedule, backup.concurrencyPolicy], ['*/5 * * * *', 'Forbid']);
     equal('replicas of llama', of('Deployment', 'llama').spec.replicas, 3);
     const gpu = of('Deployment', 'chat0').spec.template.spec;
     equal('node', gpu.nodeSelector, { 'gpu-type': 'l4' });

@@ -17,18 +17,21 @@ import { run } from './lib/process.mjs';
 import { exercise } from './lib/requests.mjs';
 import { freePort, Service } from './lib/service.mjs';
 
-const UNIT = 'deploy/systemd/weir.service';
+/** Each with the units that are verified with it. */
+const UNITS = [['weir.service'], ['weir-backup.service', 'weir-backup.timer']];
 /** Exposure that `systemd-analyze security` may rate, in tenths: 0 is none, 100 is root without limits. */
 const MAX_EXPOSURE = 20;
 
-/** A file tree in which the unit, the units of systemd, and the programs that it names exist. */
-function stage(folder, unit) {
+/** A file tree in which a unit with its companions, the units of systemd, and the programs that it names exist. */
+function stage(folder, root, [name, ...others], unit) {
   const units = ['/usr/lib/systemd/system', '/lib/systemd/system'].find(existsSync);
   if (units === undefined) throw new Error('systemd has no units');
   cpSync(units, join(folder, 'usr/lib/systemd/system'), { recursive: true, verbatimSymlinks: true });
   for (const path of ['etc/systemd/system', 'usr/bin', 'bin'])
     mkdirSync(join(folder, path), { recursive: true });
-  writeFileSync(join(folder, 'etc/systemd/system/weir.service'), unit);
+  const target = join(folder, 'etc/systemd/system');
+  writeFileSync(join(target, name), unit);
+  for (const other of others) copyFileSync(join(root, 'deploy/systemd', other), join(target, other));
   for (const program of ['usr/bin/weir', 'bin/kill']) {
     writeFileSync(join(folder, program), '#!/bin/sh\n');
     chmodSync(join(folder, program), 0o755);
@@ -36,43 +39,45 @@ function stage(folder, unit) {
 }
 
 export const checks = [
-  {
-    artefact: UNIT,
-    tool: 'systemd-analyze verify',
-    async run({ root, tools, temporary }) {
-      const analyze = await tools.apt(['systemd'], 'systemd-analyze');
-      const unit = readFileSync(join(root, UNIT), 'utf8');
-      const verify = async (text) => {
-        const folder = temporary();
-        stage(folder, text);
-        const { code, stdout, stderr } = await run([analyze, 'verify', `--root=${folder}`, 'weir.service'], {
-          ok: [0, 1],
-        });
-        const findings = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('weir.service'));
-        return { code, findings };
-      };
-      const broken = await verify(`${unit}\n[Service]\nProtectSystm=strict\nExecStart=/usr/bin/absent\n`);
-      if (broken.findings.length === 0) throw new Error('systemd-analyze accepts a broken unit');
-      const { code, findings } = await verify(unit);
-      if (code !== 0 || findings.length > 0) throw new Error(findings.join('\n') || `exit code ${code}`);
-      return { result: 'proved', detail: 'no finding' };
+  ...UNITS.flatMap((names) => [
+    {
+      artefact: `deploy/systemd/${names[0]}`,
+      tool: 'systemd-analyze verify',
+      async run({ root, tools, temporary }) {
+        const analyze = await tools.apt(['systemd'], 'systemd-analyze');
+        const unit = readFileSync(join(root, 'deploy/systemd', names[0]), 'utf8');
+        const verify = async (text) => {
+          const folder = temporary();
+          stage(folder, root, names, text);
+          const { code, stdout, stderr } = await run([analyze, 'verify', `--root=${folder}`, ...names], {
+            ok: [0, 1],
+          });
+          const findings = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('weir'));
+          return { code, findings };
+        };
+        const broken = await verify(`${unit}\n[Service]\nProtectSystm=strict\nExecStart=/usr/bin/absent\n`);
+        if (broken.findings.length === 0) throw new Error('systemd-analyze accepts a broken unit');
+        const { code, findings } = await verify(unit);
+        if (code !== 0 || findings.length > 0) throw new Error(findings.join('\n') || `exit code ${code}`);
+        return { result: 'proved', detail: 'no finding' };
+      },
     },
-  },
-  {
-    artefact: UNIT,
-    tool: 'systemd-analyze security',
-    async run({ root, tools, temporary }) {
-      const analyze = await tools.apt(['systemd'], 'systemd-analyze');
-      const copy = join(temporary(), 'weir.service');
-      copyFileSync(join(root, UNIT), copy);
-      const { stdout } = await run([
-        ...[analyze, 'security', '--offline=true', `--threshold=${MAX_EXPOSURE}`, '--no-pager', copy],
-      ]);
-      const overall = /Overall exposure level.*?([\d.]+) (\w+)/.exec(stdout);
-      if (!overall) throw new Error(`no exposure level in:\n${stdout}`);
-      return { result: 'proved', detail: `exposure ${overall[1]} of 10 (${overall[2]})` };
+    {
+      artefact: `deploy/systemd/${names[0]}`,
+      tool: 'systemd-analyze security',
+      async run({ root, tools, temporary }) {
+        const analyze = await tools.apt(['systemd'], 'systemd-analyze');
+        const copy = join(temporary(), names[0]);
+        copyFileSync(join(root, 'deploy/systemd', names[0]), copy);
+        const { stdout } = await run([
+          ...[analyze, 'security', '--offline=true', `--threshold=${MAX_EXPOSURE}`, '--no-pager', copy],
+        ]);
+        const overall = /Overall exposure level.*?([\d.]+) (\w+)/.exec(stdout);
+        if (!overall) throw new Error(`no exposure level in:\n${stdout}`);
+        return { result: 'proved', detail: `exposure ${overall[1]} of 10 (${overall[2]})` };
+      },
     },
-  },
+  ]),
   {
     artefact: 'Debian package',
     tool: 'lintian; dpkg in a debootstrap root',
@@ -95,7 +100,7 @@ export const checks = [
         const found = await mode(path);
         if (found !== wanted) throw new Error(`${path} has ${found}, not ${wanted}`);
       }
-      await serveAs(system, readFileSync(join(root, UNIT), 'utf8'));
+      await serveAs(system, readFileSync(join(root, 'deploy/systemd/weir.service'), 'utf8'));
 
       await inside(['dpkg', '--remove', 'weir']);
       if (!existsSync(join(system, 'var/lib/weir/control.sqlite')))
