@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Config, DEFAULT_DATA_DIR } from '../config/schema.ts';
 import type { UsageServerSettings } from '../metering/usage-thread.ts';
+import type { RedisTls } from '../platform/redis-client.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
 import { DatabaseSetupError } from '../storage/sql/postgres-setup-error.ts';
@@ -36,17 +37,48 @@ function sqliteFolder(url: string): string {
   return url.slice('sqlite:'.length);
 }
 
+type Storage = Config['storage'];
+
 /**
- * Adds TLS with a private certificate authority to the URL of a PostgreSQL server; parameters that it has stay.
- * @param ca path of a PEM file; null adds nothing
+ * Adds TLS with a private certificate authority and a client certificate to the URL of a PostgreSQL server; parameters that
+ * it has stay.
  */
-function withAuthority(url: string, ca: string | null): string {
-  if (ca === null) return url;
+function withTls(url: string, { database_ca: ca, database_cert: cert, database_key: key }: Storage): string {
+  if (ca === null && cert === null) return url;
   const changed = new URL(url);
   const { searchParams } = changed;
+  const files = { sslrootcert: ca, sslcert: cert, sslkey: key };
   if (!searchParams.has('sslmode')) searchParams.set('sslmode', 'verify-full');
-  if (!searchParams.has('sslrootcert')) searchParams.set('sslrootcert', resolve(ca));
+  for (const [name, path] of Object.entries(files)) {
+    if (path !== null && !searchParams.has(name)) searchParams.set(name, resolve(path));
+  }
   return changed.href;
+}
+
+/** The parts of a connection to Redis that are about TLS. @throws DatabaseSetupError when a file is not readable */
+export function redisTls({ redis_ca: ca, redis_cert: cert, redis_key: key }: Storage): RedisTls {
+  assertBoth('storage.redis', cert, key);
+  return {
+    ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca'),
+    identity:
+      cert === null || key === null
+        ? undefined
+        : { cert: readAuthority(cert, 'storage.redis_cert'), key: readPem(key, 'storage.redis_key') },
+  };
+}
+
+function assertBoth(name: string, cert: string | null, key: string | null): void {
+  if ((cert === null) === (key === null)) return;
+  throw new DatabaseSetupError(`"${name}_cert" and "${name}_key" go together: one of them is missing.`);
+}
+
+function readPem(path: string, key: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DatabaseSetupError(`"${key}" is not readable: ${reason}. It must name a PEM file.`, { cause });
+  }
 }
 
 /**
@@ -55,13 +87,7 @@ function withAuthority(url: string, ca: string | null): string {
  * @throws DatabaseSetupError when it is not readable
  */
 export function readAuthority(path: string, key: string): string {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DatabaseSetupError(`"${key}" is not readable: ${reason}. It must name a PEM file.`, { cause });
-  }
+  const text = readPem(path, key);
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw new DatabaseSetupError(`"${key}": ${path} is not a PEM file with certificates.`);
 }
@@ -97,7 +123,7 @@ export function usageServers(config: Config): Map<string, UsageServerSettings> {
       ? { kind: 'sqlite', folder: sqliteFolder(url), maxOpen: openUsageFiles() }
       : {
           kind: 'postgres',
-          url: withAuthority(url, storage.database_ca),
+          url: withTls(url, storage),
           maxOpen: Math.max(1, Math.floor(usageConnections(config) / postgres)),
         };
   return new Map(all.map(({ id, database_url }) => [id, settings(database_url)]));
@@ -132,8 +158,11 @@ export function databaseServers(
   remote?: (server: string) => RemoteSql,
 ): Map<string, DatabaseServer> {
   const { storage } = config;
-  const { database_ca: ca } = storage;
+  const { database_ca: ca, database_cert: cert, database_key: key } = storage;
   if (ca !== null) readAuthority(ca, 'storage.database_ca');
+  if (cert !== null) readAuthority(cert, 'storage.database_cert');
+  if (key !== null) readPem(key, 'storage.database_key');
+  assertBoth('storage.database', cert, key);
   const openSqlite = (id: string, url: string) =>
     remote
       ? new RemoteSqliteServer(remote(id))
@@ -142,8 +171,8 @@ export function databaseServers(
     isSqlite(url)
       ? openSqlite(id, url)
       : new PostgresServer({
-          url: withAuthority(url, ca),
-          replicaUrl: replicaUrl ? withAuthority(replicaUrl, ca) : undefined,
+          url: withTls(url, storage),
+          replicaUrl: replicaUrl ? withTls(replicaUrl, storage) : undefined,
           onIdleError: onConnectionLost,
           onQuery: observerOf('postgres', onQuery),
         });

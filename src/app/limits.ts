@@ -9,7 +9,7 @@ import type { RedisClient } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { PeriodCounters } from '../storage/sql/period-counters.ts';
 import type { PeriodCount } from '../storage/sql/store-period-counts.ts';
-import { readAuthority } from './database-servers.ts';
+import { redisTls } from './database-servers.ts';
 
 export interface LimitOptions {
   readonly config: Config;
@@ -64,11 +64,11 @@ async function sharedStore(
   url: string,
   persisted: readonly PeriodCount[],
 ): Promise<SharedLimitStore> {
-  const { redis_prefix: prefix, redis_timeout: timeoutMs, redis_ca: ca } = config.storage;
+  const { redis_prefix: prefix, redis_timeout: timeoutMs } = config.storage;
   // Each attempt to reconnect fails while the server is down. The store reports the outage once.
   const client = await connectRedis({
     url,
-    ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca'),
+    ...redisTls(config.storage),
     timeoutMs,
     onError: (error) => events.emit('limit_store.connection_failed', { error }),
   });

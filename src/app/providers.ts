@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import type { Config, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Transport } from '../core/transport.ts';
-import type { ConnectionSettings } from '../platform/http-client.ts';
+import type { ConnectionSettings, UpstreamTls } from '../platform/http-client.ts';
 import {
   type ConnectionKeys,
   type ProviderTransports,
@@ -15,7 +16,7 @@ export interface ProviderOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly simulator: Transport;
-  readonly createTransport: (settings: ConnectionSettings) => Transport;
+  readonly createTransport: (settings: TransportSettings) => Transport;
   /** Engines that were detected on this machine. */
   readonly engines: readonly ProviderConfig[];
   /** Engines that are started on demand. Absent in commands, which start none. */
@@ -36,6 +37,25 @@ const NO_ENGINES: NonNullable<ProviderOptions['engineManager']> = {
   }),
 };
 
+/** How a transport connects: with `tls` where a provider has certificates of its own. */
+export type TransportSettings = ConnectionSettings & { readonly tls?: UpstreamTls };
+
+/** @throws Error that names the file and its key */
+function readTlsFiles({ ca, cert, key }: NonNullable<ConnectionKeys['tls']>): UpstreamTls {
+  const read = (name: string, path: string | null) => {
+    if (path === null) return {};
+    try {
+      const text = readFileSync(path, 'utf8');
+      if (text.includes('-----BEGIN ')) return { [name]: text };
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot read "tls.${name}" of a provider: ${reason}`, { cause });
+    }
+    throw new Error(`"tls.${name}" of a provider: ${path} is not a PEM file.`);
+  };
+  return { ...read('ca', ca), ...read('cert', cert), ...read('key', key) };
+}
+
 /** The transports of one snapshot: one for each combination of connection settings in use. */
 class TransportPool implements ProviderTransports {
   readonly #bySettings = new Map<string, Transport>();
@@ -43,20 +63,21 @@ class TransportPool implements ProviderTransports {
   constructor(
     readonly builtIn: Transport,
     private readonly defaults: Config['upstream'],
-    private readonly create: (settings: ConnectionSettings) => Transport,
+    private readonly create: (settings: TransportSettings) => Transport,
   ) {}
 
-  upstream({ connect_timeout, upstream }: ConnectionKeys): Transport {
-    const settings: ConnectionSettings = {
+  upstream({ connect_timeout, upstream, tls }: ConnectionKeys): Transport {
+    const files = tls === null ? undefined : readTlsFiles(tls);
+    const settings = {
       connectTimeoutMs: connect_timeout,
       maxConnections: upstream.max_connections ?? this.defaults.max_connections,
       maxIdle: upstream.keepalive ?? this.defaults.keepalive,
       idleTimeoutMs: upstream.keepalive_expiry ?? this.defaults.keepalive_expiry,
     };
-    const key = Object.values(settings).join(' ');
+    const key = JSON.stringify([settings, files]);
     let transport = this.#bySettings.get(key);
     if (!transport) {
-      transport = this.create(settings);
+      transport = this.create(files === undefined ? settings : { ...settings, tls: files });
       this.#bySettings.set(key, transport);
     }
     return transport;

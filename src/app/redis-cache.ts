@@ -10,7 +10,7 @@ import type { Config } from '../config/schema.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { CacheOptions, CacheStores } from './cache-options.ts';
-import { readAuthority } from './database-servers.ts';
+import { redisTls } from './database-servers.ts';
 
 /** The time limit of commands that no request waits for. Milliseconds. */
 const COMMAND_TIMEOUT_MS = 1_000;
@@ -37,17 +37,12 @@ export interface RedisCache {
 /** Does not wait for the connection. */
 export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCache | undefined> {
   const { config, clock, box, metrics, events, cache } = parts;
-  const {
-    redis_url: url,
-    redis_replica_url: replicaUrl,
-    redis_prefix: prefix,
-    redis_ca: ca,
-  } = config.storage;
+  const { redis_url: url, redis_replica_url: replicaUrl, redis_prefix: prefix } = config.storage;
   if (url === null) return undefined;
   const connect = (to: string, isReplica: boolean) =>
     connectRedis({
       ...{ url: to, isReplica, timeoutMs: COMMAND_TIMEOUT_MS },
-      ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca'),
+      ...redisTls(config.storage),
       onError: (error) => events.emit('cache.connection_failed', { error }),
     });
   const client = await connect(url, false);

@@ -1,13 +1,13 @@
 import type { Config } from '../config/schema.ts';
 import type { RedisClient, RedisSettings } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
-import { readAuthority } from './database-servers.ts';
+import { redisTls } from './database-servers.ts';
 
 /** @returns undefined without `storage.redis_url` */
 export function redisSettings({ storage }: Config): Omit<RedisSettings, 'onError'> | undefined {
-  const { redis_url: url, redis_timeout: timeoutMs, redis_ca: ca } = storage;
+  const { redis_url: url, redis_timeout: timeoutMs } = storage;
   if (url === null) return undefined;
-  return { url, timeoutMs, ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca') };
+  return { url, timeoutMs, ...redisTls(storage) };
 }
 
 /** A connection to Redis that is opened with its first use, for work that no request depends on. */

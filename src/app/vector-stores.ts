@@ -4,7 +4,7 @@ import type { VectorStore } from '../cache/semantic/vector-store.ts';
 import type { Config } from '../config/schema.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { CacheOptions } from './cache-options.ts';
-import { dataFolder, readAuthority } from './database-servers.ts';
+import { dataFolder, redisTls } from './database-servers.ts';
 
 /** The time limit of commands. Requests wait for `cache.semantic.timeout` at most. Milliseconds. */
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -92,7 +92,7 @@ async function redisStore(
   const { RedisVectorStore } = await import('../cache/semantic/stores/redis-vector-store.ts');
   const client = await connectRedis({
     url: required(url ?? storage.redis_url, 'redis'),
-    ca: storage.redis_ca === null ? undefined : readAuthority(storage.redis_ca, 'storage.redis_ca'),
+    ...redisTls(storage),
     timeoutMs: COMMAND_TIMEOUT_MS,
     onError: (error) => events.emit('cache.connection_failed', { error }),
   });

@@ -13,7 +13,26 @@ export const tls = () =>
         'The path of the certificate chain in PEM, the server certificate first. Relative paths start at the working directory.',
       ),
       key: text(MAX_PATH).describe('The path of its private key in PEM, not encrypted.'),
+      client_ca: nullable(text(MAX_PATH)).describe(
+        'The path of a PEM file with certificate authorities: clients must present a certificate of one of them (mTLS). Null asks for none.',
+      ),
     }),
+  );
+
+/** TLS to one provider. */
+export const providerTls = () =>
+  nullable(
+    z
+      .strictObject({
+        ca: nullable(text(MAX_PATH)).describe(
+          'The path of a PEM file with the certificate authority of the server; null for those of the system.',
+        ),
+        cert: nullable(text(MAX_PATH)).describe('The path of a client certificate in PEM (mTLS).'),
+        key: nullable(text(MAX_PATH)).describe('The path of its private key in PEM, not encrypted.'),
+      })
+      .refine(({ cert, key }) => (cert === null) === (key === null), {
+        message: 'requires `cert` and `key`, or neither',
+      }),
   );
 
 const maxConnections = () => integer(1, MAX_CONNECTIONS);

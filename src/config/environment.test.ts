@@ -20,10 +20,14 @@ describe('environment', () => {
 
   test('sets a key of an inner section, together with keys of the file or alone', () => {
     const env = { SERVER_TLS_CERT: '/c', SERVER_TLS_KEY: '/k' };
-    expect(loadText('', env).config.server.tls).toEqual({ cert: '/c', key: '/k' });
+    expect(loadText('', env).config.server.tls).toEqual({ cert: '/c', key: '/k', client_ca: null });
     const text = 'server: { tls: { cert: /a, key: /b } }';
-    expect(loadText(text, { SERVER_TLS_KEY: '/k' }).config.server.tls).toEqual({ cert: '/a', key: '/k' });
-    expect(loadText(text).config.server.tls).toEqual({ cert: '/a', key: '/b' });
+    expect(loadText(text, { SERVER_TLS_KEY: '/k' }).config.server.tls).toEqual({
+      cert: '/a',
+      key: '/k',
+      client_ca: null,
+    });
+    expect(loadText(text).config.server.tls).toEqual({ cert: '/a', key: '/b', client_ca: null });
   });
 
   test('half of a section is an error that names the variable', () => {

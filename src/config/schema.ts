@@ -5,7 +5,7 @@ import { batches, files } from './batch-schema.ts';
 import { billing } from './billing-schema.ts';
 import { cache } from './cache-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
-import { providerUpstream, tls, upstream } from './connection-schema.ts';
+import { providerTls, providerUpstream, tls, upstream } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
 import {
   baseUrl,
@@ -216,6 +216,9 @@ const provider = (catalog: ProviderCatalog) =>
       'How long this provider may take for a response that is not streamed, or for the first event of a stream, such as `60s`; null for `limits.answer` and `limits.first_token`.',
     ),
     connect_timeout: duration(1).prefault('10s').describe('The timeout of connecting.'),
+    tls: providerTls().describe(
+      'TLS with an own certificate authority or a client certificate, for `https:` addresses. Changed files are read with the next reload.',
+    ),
     upstream: providerUpstream().describe('Connection limits of this provider that differ from `upstream`.'),
   });
 

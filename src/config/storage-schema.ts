@@ -36,6 +36,10 @@ export const storage = () =>
     database_ca: nullable(text(4_000)).describe(
       'A PEM file with the certificate authority of the PostgreSQL servers. It turns on TLS with checks of certificate and host name; `sslmode` in a URL takes precedence. Without it, `sslmode=verify-full` in a URL uses the system’s authorities.',
     ),
+    database_cert: nullable(text(4_000)).describe(
+      'A PEM file with a client certificate for the PostgreSQL servers (mTLS); `sslcert` in a URL takes precedence.',
+    ),
+    database_key: nullable(text(4_000)).describe('A PEM file with its private key, not encrypted.'),
     servers: listOfMany(() =>
       z.strictObject({
         id: z
@@ -94,6 +98,10 @@ export const storage = () =>
     redis_ca: nullable(text(4_000)).describe(
       'A PEM file with the certificate authority of a `rediss:` server. By default the system’s authorities.',
     ),
+    redis_cert: nullable(text(4_000)).describe(
+      'A PEM file with a client certificate for a `rediss:` server (mTLS).',
+    ),
+    redis_key: nullable(text(4_000)).describe('A PEM file with its private key, not encrypted.'),
     redis_prefix: text(50)
       .prefault('weir')
       .describe('The prefix of all Redis keys, for several installations on one Redis.'),

@@ -33,12 +33,19 @@ export const DEFAULT_CONNECTION_SETTINGS: ConnectionSettings = {
   idleTimeoutMs: 30_000,
 };
 
+/** Certificates in PEM: the authority of the server instead of those of the system, and that of this client. */
+export interface UpstreamTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface Http1TransportOptions extends Partial<ConnectionSettings> {
   readonly clock?: Clock;
   /** Receives errors that handlers throw, against their contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
-  /** Added to the TLS options of connections. For tests with authorities of their own. */
-  readonly tls?: Pick<Bun.TLSOptions, 'ca'>;
+  /** Added to the TLS options of connections. */
+  readonly tls?: UpstreamTls;
   /** Opens connections; `Bun.connect` by default. For tests. */
   readonly connect?: (options: Bun.TCPSocketConnectOptions<Http1Connection>) => Promise<unknown>;
 }

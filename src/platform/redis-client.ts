@@ -1,10 +1,22 @@
-export interface RedisSettings {
+/** TLS of a `rediss:` server. */
+export interface RedisTls {
+  /** PEM of its certificate authority; undefined for the system's authorities. */
+  readonly ca?: string | undefined;
+  /** PEM of a client certificate and its key. */
+  readonly identity?: { readonly cert: string; readonly key: string } | undefined;
+}
+
+/** @returns the options of a TLS connection; undefined where there are none */
+export function redisTlsOptions({ ca, identity }: RedisTls) {
+  if (ca === undefined && identity === undefined) return undefined;
+  return { ...(ca === undefined ? {} : { ca }), ...identity };
+}
+
+export interface RedisSettings extends RedisTls {
   /** `redis://`, `rediss://`, `redis+sentinel://host:port,.../name` or `redis+cluster://host:port,...`. */
   readonly url: string;
   /** Connects to replicas, where Sentinel or a cluster names the servers. They take no writes. */
   readonly isReplica?: boolean | undefined;
-  /** PEM of the certificate authority of a `rediss:` server; undefined for the system's authorities. */
-  readonly ca?: string | undefined;
   /** The time limit of a command, in milliseconds. */
   readonly timeoutMs: number;
   /** Called for each connection that fails or is lost. */

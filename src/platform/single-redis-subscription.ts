@@ -2,6 +2,7 @@ import { RedisClient as Connection } from 'bun';
 import {
   type RedisSubscription,
   reconnectDelay,
+  redisTlsOptions,
   SUBSCRIPTION_PING_MS,
   type SubscriptionSettings,
 } from './redis-client.ts';
@@ -31,11 +32,12 @@ export class SingleRedisSubscription implements RedisSubscription {
   }
 
   #connect(): void {
-    const { ca, timeoutMs } = this.#settings;
+    const { timeoutMs } = this.#settings;
+    const tls = redisTlsOptions(this.#settings);
     const connection = new Connection(this.urls[this.#server % this.urls.length], {
       autoReconnect: false,
       enableOfflineQueue: false,
-      ...(ca !== undefined && { tls: { ca } }),
+      ...(tls && { tls }),
       connectionTimeout: Math.max(timeoutMs, 1_000),
     });
     this.#connection = connection;

@@ -1,5 +1,5 @@
 import { RedisClient as Connection } from 'bun';
-import { type RedisClient, type RedisSettings, reconnectDelay } from './redis-client.ts';
+import { type RedisClient, type RedisSettings, reconnectDelay, redisTlsOptions } from './redis-client.ts';
 
 /** The runtime's client reports no reason: a missing server and a wrong password look the same to it. */
 const NOT_CONNECTED = 'Redis unreachable, or its credentials are rejected; `weir doctor` shows which';
@@ -61,11 +61,12 @@ export class SingleRedis implements RedisClient {
   }
 
   #connect(): void {
-    const { url, ca, timeoutMs, onError } = this.#settings;
+    const { url, timeoutMs, onError } = this.#settings;
+    const tls = redisTlsOptions(this.#settings);
     const connection = new Connection(url, {
       autoReconnect: false,
       enableOfflineQueue: false,
-      ...(ca !== undefined && { tls: { ca } }),
+      ...(tls && { tls }),
       connectionTimeout: Math.max(timeoutMs, 1_000),
     });
     this.#connection = connection;

@@ -9,6 +9,8 @@ export interface TlsCredentials {
   readonly cert: string;
   /** Its private key, unencrypted. */
   readonly key: string;
+  /** Certificate authorities of clients, in PEM: each client must present a certificate. None is asked for when absent. */
+  readonly clientCa?: string | undefined;
 }
 
 /** One accepted connection. With TLS its bytes are plaintext. */
@@ -146,18 +148,28 @@ const SECURE: Bun.SocketHandler<SocketEvents> = {
   },
 };
 
+/** With client certificates. The runtime closes a connection whose certificate it rejects, and reports it as a success before. */
+const MUTUAL: Bun.SocketHandler<SocketEvents> = {
+  ...SECURE,
+  handshake: (socket, success, error) => {
+    if (success && error === null) socket.data.secured();
+    else socket.terminate();
+  },
+};
+
 /** The types do not know `isServer` yet. */
 interface ServerUpgrade extends Bun.TLSUpgradeOptions<SocketEvents> {
   readonly isServer: true;
 }
 
-function upgradeOptions({ cert, key }: TlsCredentials, protocol: keyof typeof ALPN): ServerUpgrade {
+function upgradeOptions({ cert, key, clientCa }: TlsCredentials, protocol: keyof typeof ALPN): ServerUpgrade {
   return {
     isServer: true,
-    socket: SECURE,
+    socket: clientCa === undefined ? SECURE : MUTUAL,
     tls: {
       cert,
       key,
+      ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
       ALPNProtocols: ALPN[protocol],
       secureOptions: constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1,
     },

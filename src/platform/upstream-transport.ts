@@ -33,7 +33,11 @@ export function createUpstreamTransport(options: UpstreamTransportOptions): Upst
     ...(clock === undefined ? {} : { clock }),
   });
   // Without `timeout: false` the runtime ends a response after five silent minutes.
-  const viaFetch = createFetchTransport((url, init) => fetch(url, { ...init, timeout: false }), faults);
+  const tls = options.http1?.tls === undefined ? {} : { tls: { ...options.http1.tls } };
+  const viaFetch = createFetchTransport(
+    (url, init) => fetch(url, { ...init, ...tls, timeout: false }),
+    faults,
+  );
   const usesProxy = httpProxyRule(env);
   return {
     send(request, handler) {

@@ -19,11 +19,11 @@ export interface BuiltInKind {
 }
 
 /** The keys of a provider that are about its connections. */
-export type ConnectionKeys = Pick<ProviderConfig, 'connect_timeout' | 'upstream'>;
+export type ConnectionKeys = Pick<ProviderConfig, 'connect_timeout' | 'upstream' | 'tls'>;
 
 /** Transports of the providers of one configuration. */
 export interface ProviderTransports {
-  /** @param provider its `connect_timeout` and `upstream` select the transport */
+  /** @param provider its `connect_timeout`, `upstream` and `tls` select the transport */
   upstream(provider: ConnectionKeys): Transport;
   /** Carries requests to the built-in provider. */
   readonly builtIn: Transport;
@@ -176,6 +176,7 @@ export const DEFAULTS = {
   discover: true,
   timeout: null,
   connect_timeout: 10_000,
+  tls: null,
   upstream: { max_connections: null, keepalive: null, keepalive_expiry: null },
 } as const;
 

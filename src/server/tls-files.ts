@@ -9,6 +9,8 @@ import type { TlsCredentials } from '../platform/socket-listener.ts';
 export interface TlsPaths {
   readonly cert: string;
   readonly key: string;
+  /** Certificate authorities of clients; null or absent asks for no certificates. */
+  readonly client_ca?: string | null;
 }
 
 /** Credentials that fit together, with what a log line says about them. */
@@ -39,7 +41,22 @@ const readText: ReadText = (path) => readFile(path, 'utf8');
 export async function loadTlsFiles(paths: TlsPaths, read: ReadText = readText): Promise<LoadedCredentials> {
   const cert = await readNamed(paths.cert, 'server.tls.cert', read);
   const key = await readNamed(paths.key, 'server.tls.key', read);
-  return checkCredentials({ cert, key }, paths);
+  const loaded = checkCredentials({ cert, key }, paths);
+  if (!paths.client_ca) return loaded;
+  const clientCa = await readNamed(paths.client_ca, 'server.tls.client_ca', read);
+  try {
+    createSecureContext({ ca: clientCa });
+    if (clientCa.includes('-----BEGIN CERTIFICATE-----')) return { ...loaded, clientCa };
+  } catch (cause) {
+    throw notAuthorities(paths.client_ca, cause);
+  }
+  throw notAuthorities(paths.client_ca);
+}
+
+function notAuthorities(path: string, cause?: unknown): TlsFilesError {
+  return new TlsFilesError(`"${path}" ("server.tls.client_ca") holds no certificates in PEM form.`, {
+    cause,
+  });
 }
 
 async function readNamed(path: string, name: string, read: ReadText): Promise<string> {
@@ -174,8 +191,8 @@ export class TlsReloader {
     try {
       const next = await loadTlsFiles(paths, read);
       if (this.#closed) return 'unchanged';
-      const { cert, key } = this.#current;
-      if (next.cert === cert && next.key === key) {
+      const { cert, key, clientCa } = this.#current;
+      if (next.cert === cert && next.key === key && next.clientCa === clientCa) {
         this.#lastFault = '';
         return 'unchanged';
       }

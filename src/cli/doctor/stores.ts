@@ -1,9 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { dataFolder, readAuthority } from '../../app/database-servers.ts';
+import { dataFolder, redisTls } from '../../app/database-servers.ts';
 import { inspectStores, type StoreInspection } from '../../app/store-inspection.ts';
 import type { Config } from '../../config/schema.ts';
 import { systemClock } from '../../core/clock.ts';
+import type { RedisTls } from '../../platform/redis-client.ts';
 import { connectIoredis } from '../../storage/kv/ioredis-client.ts';
 import { type Finding, messageOf } from './finding.ts';
 
@@ -111,10 +112,9 @@ const REDIS_CONNECT_MS = 3_000;
 
 export async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
   let reason = 'no response';
-  const { redis_ca: authority } = storage;
-  let ca: string | undefined;
+  let tls: RedisTls;
   try {
-    ca = authority === null ? undefined : readAuthority(authority, 'storage.redis_ca');
+    tls = redisTls(storage);
   } catch (error) {
     return {
       check: 'redis',
@@ -125,7 +125,7 @@ export async function checkRedis({ storage }: Config, url: string): Promise<Find
   }
   const client = connectIoredis({
     url,
-    ca,
+    ...tls,
     timeoutMs: storage.redis_timeout,
     onError: (error) => {
       reason = error.message;

@@ -4,6 +4,7 @@ import {
   type RedisSettings,
   type RedisSubscription,
   reconnectDelay,
+  redisTlsOptions,
   SUBSCRIPTION_PING_MS,
   type SubscriptionSettings,
 } from '../../platform/redis-client.ts';
@@ -47,7 +48,7 @@ export function subscribeIoredis(settings: SubscriptionSettings): RedisSubscript
   };
 }
 
-function open({ url, ca, timeoutMs, isReplica = false, onError }: RedisSettings): Redis | Cluster {
+function open({ url, timeoutMs, isReplica = false, onError, ...tls }: RedisSettings): Redis | Cluster {
   const { scheme, nodes, name, login } = parse(url);
   const common = {
     commandTimeout: timeoutMs,
@@ -57,7 +58,7 @@ function open({ url, ca, timeoutMs, isReplica = false, onError }: RedisSettings)
     autoResubscribe: false,
     autoResendUnfulfilledCommands: false,
     ...login,
-    ...(scheme.startsWith('rediss') ? { tls: ca === undefined ? {} : { ca } } : {}),
+    ...(scheme.startsWith('rediss') ? { tls: redisTlsOptions(tls) ?? {} } : {}),
   };
   let client: Redis | Cluster;
   if (scheme.endsWith('+cluster')) {

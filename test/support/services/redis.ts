@@ -157,11 +157,14 @@ export async function startRedis8(): Promise<TestRedis | undefined> {
 }
 
 /** A single server of the test's own that also speaks TLS; `url` is `rediss:`. */
-export async function startTlsRedis({ cert, key }: TestCertificate): Promise<TestRedis> {
+export async function startTlsRedis(
+  { cert, key }: TestCertificate,
+  { clientCertificates = false } = {},
+): Promise<TestRedis> {
   const files = serviceFolder('redis-tls');
   const port = await freePort();
   const node = await createNode([
-    ...['--tls-port', String(port), '--tls-auth-clients', 'no'],
+    ...['--tls-port', String(port), '--tls-auth-clients', clientCertificates ? 'yes' : 'no'],
     ...['--tls-cert-file', files.write('redis.crt', cert), '--tls-key-file', files.write('redis.key', key)],
     ...['--tls-ca-cert-file', files.write('ca.crt', cert)],
   ]);
