@@ -125,7 +125,9 @@ function clarify({ _zod: { def } }: z.core.$ZodTypes, schema: z.core.JSONSchema.
   if (schema.format === 'date-time') delete schema.pattern;
   if (schema.type === 'integer') delete schema.pattern;
   if (def.type !== 'default' || schema.default !== undefined) return;
-  schema.default = schema.type === 'integer' ? Number(def.defaultValue) : String(def.defaultValue);
+  const { defaultValue } = def;
+  if (schema.type === 'integer') schema.default = Number(defaultValue);
+  else schema.default = Array.isArray(defaultValue) ? defaultValue : String(defaultValue);
 }
 
 /** JSON Schema may also be `true`: anything, or `false`: nothing. */

@@ -412,7 +412,7 @@ describe('/openapi.json', () => {
       // What is about sessions has its own tests: a key is none.
       if (/^\/v1\/auth\/(?!token|providers)/.test(template)) continue;
       // Items of the configuration, too: writing them has its own tests.
-      if (/^\/admin\/v1\/(?:providers|models)\//.test(template)) continue;
+      if (/^\/admin\/v1\/(?:providers|models|alert-rules)\//.test(template)) continue;
       // A route that needs a prompt or a body shows that it exists by asking for it.
       const bodyless = path === '/v1/auth/token' || /\/(?:cache\/clear|chain\/verify)$/.test(path);
       const needsMonth = path === '/admin/v1/billing/costs';

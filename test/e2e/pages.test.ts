@@ -171,7 +171,7 @@ describe.skipIf(!hasCurl).each(PAGES.filter((page) => examplesOf(root, page).som
 /** What a page takes for granted. */
 async function prepare(page: string, gateway: Gateway): Promise<void> {
   const tenant = () => done(gateway, 'POST', '/tenants', { id: 'acme', tier: 'pro' });
-  if (page === 'docs/limits.md' || page === 'docs/operations.md' || page === 'docs/caching.md')
+  if (['docs/limits.md', 'docs/operations.md', 'docs/caching.md', 'docs/reports.md'].includes(page))
     await tenant();
 }
 
