@@ -22,6 +22,7 @@ import {
   BASE,
   listPages,
   llmsText,
+  plainText,
   resolveLink,
   slugOf,
   summaryOf,
