@@ -82,6 +82,11 @@ export function chunkKey(batch: string, chunk: number): string {
   return `batches/${batch}/${chunk}`;
 }
 
+/** Deletes the chunks of a batch's input. */
+export async function deleteChunks(storage: ObjectStorage, batch: string): Promise<void> {
+  for await (const { key } of storage.list(`batches/${batch}/`)) await storage.delete(key);
+}
+
 /** @returns the id of the job that ends a batch */
 export function finishJob(batch: string, tenant: string) {
   return { id: `${batch}:finish`, kind: FINISH, tenant, payload: JSON.stringify({ batch }) };

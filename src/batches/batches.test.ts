@@ -81,8 +81,10 @@ async function install(
     bounds: () => ({ maxSize: 1_000_000, maxCount: 3, maxTotal: 2_000_000, keepMs: 30 * DAY_MS }),
   });
   const queue = new SqlJobQueue({ control, clock, weightOf: () => 1, random: () => 0 });
+  const state = { isReady: true };
   const parts: BatchParts = {
-    ...{ control, databases, clock, queue, files, storage, isReady: () => true, cancelled: new Set() },
+    ...{ control, databases, clock, queue, files, storage, cancelled: new Set() },
+    isReady: () => state.isReady,
     outbox: new Outbox(control, sources, () => undefined),
     bounds: () => ({ maxLines: 1_000, maxLine: 10_000, maxActive: 2, concurrency: 4, keepMs: DAY_MS }),
     runLine: async (request) => respond(request),
@@ -104,7 +106,7 @@ async function install(
       expiresAt: null,
     }));
   return {
-    ...{ batches, control, clock, worker, files, upload, databases, queue, storage },
+    ...{ batches, control, clock, worker, files, upload, databases, queue, storage, state },
     async create(lines: readonly string[], given: Partial<Parameters<Batches['create']>[1]> = {}) {
       const { id: inputFile } = await upload(lines.join('\n'));
       return batches.create(OWNER, {
@@ -227,6 +229,19 @@ describe('a line', () => {
     expect((await resultsOf(batch)).output).toMatchObject([{ response: { status_code: 200 } }]);
   });
 
+  test('of a gateway that stops is not claimed again at once', async () => {
+    const { create, run, worker, state, queue, clock } = await install(sqlite, () => OK);
+    const { id } = await create(lines(1));
+    state.isReady = false;
+    await run(id);
+    await run(id);
+    worker.pause();
+    const wanted = { kind: 'batch.lines', owner: 'gw_2', limit: 1, leaseMs: 1_000 };
+    expect(await queue.claim(wanted)).toEqual([]);
+    clock.advance(1_000);
+    expect(await queue.claim(wanted)).toMatchObject([{ id: `${id}:lines:0` }]);
+  });
+
   test('whose provider fails is tried four times', async () => {
     let runs = 0;
     const { create, worker, batches, resultsOf, clock } = await install(sqlite, () => {
@@ -273,6 +288,26 @@ describe('what a tenant may have', () => {
       ...{ completionWindow: '24h', outputExpiresMs: null },
     });
     await expect(third).rejects.toMatchObject({ code: 'quota_exceeded' });
+  });
+
+  test('does not grow with batches that fail, or that were rejected', async () => {
+    const { create, run, files, clock, storage } = await install(sqlite, () => OK);
+    const batch = await run((await create([...lines(150), '{'])).id);
+    expect(batch).toMatchObject({ status: 'failed', errors: [{ code: 'invalid_json_line', line: 151 }] });
+    expect(await Array.fromAsync(storage.list('batches/'))).toEqual([]);
+    // The input of a message batch that was never stored.
+    async function* content() {
+      yield Buffer.from('x');
+    }
+    await files.writeOwn(
+      'file-1',
+      TENANT,
+      { purpose: 'message_batch', filename: 'x', expiresAt: null },
+      content(),
+    );
+    expect(await files.deleteExpired()).toBe(0);
+    clock.advance(3_600_001);
+    expect(await files.deleteExpired()).toBe(1);
   });
 
   test('ends: files expire, contents without a file and old batches are deleted', async () => {

@@ -15,7 +15,7 @@ import {
 import type { BatchResultRow, BatchRow } from '../storage/sql/batch-tables.ts';
 import { BATCH_FORMS, type BatchForm, batchOf, hasEnded } from './batch.ts';
 import { chunkLines } from './batch-line.ts';
-import { type BatchParts, batchEvent, chunkKey, FINISH } from './batch-parts.ts';
+import { type BatchParts, batchEvent, chunkKey, deleteChunks, FINISH } from './batch-parts.ts';
 import { batchOfJob } from './prepare-batch.ts';
 import { resultLine, type UnfinishedReason, unfinishedLine } from './result-line.ts';
 
@@ -214,7 +214,7 @@ export class FinishBatch implements JobHandler {
   async #cleanUp({ id, tenant }: BatchRow): Promise<void> {
     const { databases, storage } = this.parts;
     while (await databases.use({ tenant }, (db) => deleteResults(db, id)));
-    for await (const { key } of storage.list(chunkKey(id, 0).slice(0, -1))) await storage.delete(key);
+    await deleteChunks(storage, id);
   }
 }
 

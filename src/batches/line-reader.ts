@@ -21,8 +21,9 @@ export async function* linesOf(
   let number = 0;
   const line = (): FileLine | undefined => {
     number += 1;
+    if (length === 0) return undefined;
     const text = length > maxBytes ? undefined : decoded(Buffer.concat(parts), number);
-    const isBlank = length === 0 || (text !== undefined && text.trim() === '');
+    const isBlank = text !== undefined && text.trim() === '';
     parts = [];
     length = 0;
     return isBlank ? undefined : { number, text };

@@ -12,6 +12,7 @@ import {
   CHUNK_BYTES,
   CHUNK_LINES,
   chunkKey,
+  deleteChunks,
   FINISH,
   finishJob,
   LINES,
@@ -136,7 +137,9 @@ export class PrepareBatch implements JobHandler {
   }
 
   async #fail(row: BatchRow, errors: readonly LineError[], context?: JobContext): Promise<void> {
-    const { control, outbox, queue, clock } = this.parts;
+    const { control, outbox, queue, clock, storage } = this.parts;
+    // No line of it runs: the lines before the first error were stored.
+    await deleteChunks(storage, row.id);
     const [first] = errors;
     const reason = `${first?.line ? `line ${first.line}: ` : ''}${first?.message ?? ''}`;
     await control.transaction().execute(async (transaction) => {

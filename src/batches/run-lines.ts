@@ -105,7 +105,8 @@ export class RunLines implements JobHandler {
       await this.#sumUp(row);
       return { retryAt: run.waitUntil };
     }
-    if (!this.parts.isReady()) return { retryAt: clock.wallTime() };
+    // Not at once: until it is paused, this worker would take the job again and again.
+    if (!this.parts.isReady()) return { retryAt: clock.wallTime() + MIN_WAIT_MS };
     await this.#sumUp(row, context);
     return undefined;
   }

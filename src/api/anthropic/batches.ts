@@ -145,10 +145,15 @@ export function addMessageBatchRoutes(
       const id = newFileId();
       const file = { purpose: MESSAGE_BATCH_PURPOSE, filename: `${id}.jsonl`, expiresAt: null };
       await files.writeOwn(id, principal.tenant, file, inputOf(requests));
-      const batch = await batches.create(ownerOf(principal), {
+      const created = batches.create(ownerOf(principal), {
         ...{ form: 'anthropic', endpoint: ENDPOINT, inputFile: id, metadata: null },
         caller: callerOf(services, httpContext, principal),
         ...{ completionWindow: '24h', windowMs: DAY_MS, outputExpiresMs: null },
+      });
+      const batch = await created.catch(async (error: unknown) => {
+        // It counts for no quota, and nothing else would delete it soon.
+        await files.delete(principal.tenant, id).catch(() => undefined);
+        throw error;
       });
       // The lines are known, though they are not read yet.
       return respond(httpContext, shown(httpContext, { ...batch, total: requests.length }));

@@ -82,7 +82,13 @@ export async function isFileInUse(db: Kysely<ControlTables>, id: string): Promis
   return row !== undefined;
 }
 
-/** @returns files that have expired and that no batch reads, and those of tenants that are gone */
+/** How long a batch may take to be stored after its input. */
+const BATCH_DELAY_MS = 3_600_000;
+
+/**
+ * @returns files that have expired and that no batch reads, inputs of message batches whose batch is gone, and files of
+ *   tenants that are gone
+ */
 export function unwantedFiles(db: Kysely<ControlTables>, now: number, limit: number): Promise<FileRow[]> {
   return db
     .selectFrom('files')
@@ -97,6 +103,16 @@ export function unwantedFiles(db: Kysely<ControlTables>, now: number, limit: num
                 .select('batches.id')
                 .whereRef('batches.input_file', '=', 'files.id')
                 .where('batches.status', 'not in', ENDED_STATUSES),
+            ),
+          ),
+        ]),
+        and([
+          eb('purpose', '=', 'message_batch'),
+          // Its batch is stored after it.
+          eb('created_at', '<', now - BATCH_DELAY_MS),
+          not(
+            exists(
+              selectFrom('batches').select('batches.id').whereRef('batches.input_file', '=', 'files.id'),
             ),
           ),
         ]),
