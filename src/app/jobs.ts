@@ -114,6 +114,7 @@ function createRedisQueue(config: Config, queue: JobQueue, clock: Clock, owner: 
       ...{ queue, owner, prefix: config.storage.redis_prefix },
       connect: () => connection.open(),
       connectBlocking: () => blocking.open(),
+      now: () => clock.now(),
       sleep: (ms, signal) => clock.sleep(ms, signal),
     }),
     close: async () => {

@@ -65,6 +65,7 @@ async function openRedisQueue(database: Database, prefix = `jobs-${process.pid}-
     ...{ queue: database.sqlQueue(), prefix, owner: `gw_${++prefixes}` },
     connect: async () => client,
     connectBlocking: connect,
+    now: () => performance.now(),
     sleep: (_ms, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
   });
   closers.push(() => queue.close());
@@ -297,4 +298,34 @@ test('a gateway leaves the jobs of tenants that another region serves', async ()
   await eu.add([job('a', 'acme'), job('b', 'anywhere')]);
   expect((await claim(us, 5)).map(({ id }) => id)).toEqual(['b']);
   expect((await claim(eu, 5, 'gw_2')).map(({ id }) => id)).toEqual(['a']);
+});
+
+test('a server that does not wait for notices is asked with pauses', async () => {
+  const database = await openDatabase(sqlite());
+  const commands: string[] = [];
+  const slept = Promise.withResolvers<number>();
+  const client = {
+    ready: true,
+    call: async (command: string) => {
+      commands.push(command);
+      // Without the pause, this test would not end otherwise.
+      if (commands.length > 100) slept.resolve(0);
+      return command === 'XAUTOCLAIM' ? ['0-0', [], []] : null;
+    },
+    connected: async () => undefined,
+    disconnect: () => undefined,
+  };
+  const queue = new RedisJobQueue({
+    ...{ queue: database.sqlQueue(), prefix: 'x', owner: 'gw_1', now: () => 0 },
+    connect: async () => client,
+    connectBlocking: async () => client,
+    sleep: (ms, signal) => {
+      slept.resolve(ms);
+      return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+    },
+  });
+  closers.push(() => queue.close());
+  queue.listen(['work']);
+  expect(await slept.promise).toBe(1_000);
+  expect(commands).toEqual(['XGROUP', 'XAUTOCLAIM', 'XREADGROUP']);
 });

@@ -15,6 +15,8 @@ export interface RedisJobQueueOptions {
   readonly prefix: string;
   /** Names this process, and no other. */
   readonly owner: string;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   /** Waits after a failure. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -39,7 +41,7 @@ const HOUR_MS = 3_600_000;
 export class RedisJobQueue implements JobQueue {
   readonly #end = new AbortController();
   /** Notices that were read, and are acknowledged after the next claim; by kind. */
-  readonly #read = new Map<string, string[]>();
+  readonly #read = new Map<string, Set<string>>();
   readonly #added = new Map<string, number>();
   #onWake: ((kind: string) => void) | undefined;
   #listening: Promise<unknown> | undefined;
@@ -71,7 +73,7 @@ export class RedisJobQueue implements JobQueue {
   }
 
   async claim(options: ClaimOptions): Promise<LeasedJob[]> {
-    const notices = this.#read.get(options.kind) ?? [];
+    const notices = [...(this.#read.get(options.kind) ?? [])];
     this.#read.delete(options.kind);
     const leased = await this.options.queue.claim(options);
     // From here on, the leases of the database say who runs the jobs.
@@ -165,7 +167,11 @@ export class RedisJobQueue implements JobQueue {
         this.#blocking ??= await this.options.connectBlocking();
         if (!hasGroups) await this.#createGroups(this.#blocking);
         hasGroups = true;
-        await this.#readNotices(this.#blocking);
+        const startedAt = this.options.now();
+        const count = await this.#readNotices(this.#blocking);
+        // A server or proxy that does not wait would be asked without a pause.
+        const hasWaited = this.options.now() - startedAt >= BLOCK_MS / 4;
+        if (count === 0 && !hasWaited) await this.options.sleep(RETRY_MS, signal);
       } catch {
         if (signal.aborted) return;
         // Also after Redis lost its data, and with it the groups.
@@ -185,15 +191,17 @@ export class RedisJobQueue implements JobQueue {
     }
   }
 
-  async #readNotices(client: RedisClient): Promise<void> {
+  /** @returns how many there were */
+  async #readNotices(client: RedisClient): Promise<number> {
     const { owner } = this.options;
+    let count = 0;
     for (const kind of this.#kinds) {
       const [, entries] = listOf(
         await client.call('XAUTOCLAIM', [
           ...[this.#key(kind), GROUP, owner, String(CLAIM_IDLE_MS), '0', 'COUNT', '100'],
         ]),
       );
-      this.#received(kind, idsOf(entries));
+      count += this.#received(kind, idsOf(entries));
     }
     // One stream at a time would wait for each: a cluster rejects several keys, so kinds take turns there.
     for (const kind of this.#kinds) {
@@ -201,14 +209,19 @@ export class RedisJobQueue implements JobQueue {
       const reply = await client.call('XREADGROUP', [
         ...['GROUP', GROUP, owner, 'COUNT', '1', 'BLOCK', wait, 'STREAMS', this.#key(kind), '>'],
       ]);
-      for (const [, entries] of streamsOf(reply)) this.#received(kind, idsOf(entries));
+      for (const [, entries] of streamsOf(reply)) count += this.#received(kind, idsOf(entries));
     }
+    return count;
   }
 
-  #received(kind: string, ids: readonly string[]): void {
-    if (ids.length === 0) return;
-    this.#read.set(kind, [...(this.#read.get(kind) ?? []), ...ids]);
+  #received(kind: string, ids: readonly string[]): number {
+    if (ids.length === 0) return 0;
+    const read = this.#read.get(kind) ?? new Set();
+    // While this gateway claims no job of the kind, it is given the same ones again.
+    for (const id of ids) read.add(id);
+    this.#read.set(kind, read);
     this.#onWake?.(kind);
+    return ids.length;
   }
 
   /** Each start gives a process a new name. */
