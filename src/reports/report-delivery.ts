@@ -47,20 +47,28 @@ async function mail(report: Report, { reports, schedules, send }: ReportDelivery
   const schedule = await schedules.find(report.tenant, report.schedule);
   if (!server || !schedule) return;
   const { id, name, document, mailed } = report;
+  let failure: unknown;
   for (const [index, to] of schedule.recipients.entries()) {
     if (mailed.includes(to)) continue;
-    await server({
-      ...{ to, subject: `${name}: ${document.label}`, text: reportText(name, document) },
-      id: `${id}.${index}.weir`,
-      attachments: [
-        {
-          ...{ name: `${document.period}-${document.label}.csv`, type: 'text/csv; charset=utf-8' },
-          content: new TextEncoder().encode(reportCsv(document)),
-        },
-      ],
-    });
+    try {
+      await server({
+        ...{ to, subject: `${name}: ${document.label}`, text: reportText(name, document) },
+        id: `${id}.${index}.weir`,
+        attachments: [
+          {
+            ...{ name: `${document.period}-${document.label}.csv`, type: 'text/csv; charset=utf-8' },
+            content: new TextEncoder().encode(reportCsv(document)),
+          },
+        ],
+      });
+    } catch (error) {
+      // An address that the server rejects for ever must not keep the report from the others.
+      failure ??= error;
+      continue;
+    }
     await reports.markMailed(id, to);
   }
+  if (failure !== undefined) throw failure;
 }
 
 async function writeFiles(report: Report, { schedules, files }: ReportDeliveryOptions): Promise<void> {
