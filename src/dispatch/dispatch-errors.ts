@@ -5,6 +5,7 @@ import type { NamedVendor } from '../providers/registry.ts';
 import type { Target } from '../providers/types.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { RoutePlan } from '../routing/plan.ts';
+import { OUTSIDE_RESIDENCY } from '../routing/routing-decision.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 
 /** @returns the error of a request that ran out of time */
@@ -44,9 +45,10 @@ export function noUsableTarget(
   // Keys of one account may all be in the same condition.
   const list = [...new Set(each)];
   if (constrained) {
+    const isResident = evaluated.some(({ exclusion }) => exclusion?.endsWith(OUTSIDE_RESIDENCY));
     return new GatewayError(
       'invalid_request',
-      `No target of model "${model}" meets the constraints of the request: ${list.join(', ')}. Change the header x-weir-region or x-weir-max-cost, or the residency of the tenant.`,
+      `No target of model "${model}" meets the constraints of the request: ${list.join(', ')}. Change the header x-weir-region or x-weir-max-cost${isResident ? ', or the residency of the tenant' : ''}.`,
     );
   }
   const wait = plan.availableAt(now) - now;

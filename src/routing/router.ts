@@ -19,7 +19,7 @@ import { PromptPrefixes } from './prompt-prefixes.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
 import { RouteTable, RouteTarget } from './route-table.ts';
-import type { EvaluatedTarget } from './routing-decision.ts';
+import { type EvaluatedTarget, OUTSIDE_RESIDENCY } from './routing-decision.ts';
 import { READS_PREFIX, STRATEGIES, WITH_WARM_CACHE } from './strategies/index.ts';
 import { appendRemaining, type SelectionContext, type Strategy } from './strategies/strategy.ts';
 
@@ -377,7 +377,7 @@ export class Router implements PlanRouter {
     if (regions || residency) {
       const { region = target.provider.region } = target;
       if (region === undefined) return 'region not known';
-      if (residency && !isInRegions(region, residency)) return `in region ${region}, outside the tenant's`;
+      if (residency && !isInRegions(region, residency)) return `in region ${region}, ${OUTSIDE_RESIDENCY}`;
       if (regions && !isInRegions(region, regions)) return `in region ${region}`;
     }
     if (maxCost !== undefined) {

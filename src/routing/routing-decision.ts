@@ -4,6 +4,9 @@ import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
 
+/** End of an exclusion because of the tenant's residency. */
+export const OUTSIDE_RESIDENCY = "outside the tenant's";
+
 /** A target that may be tried, with its state. */
 export interface RouteCandidate {
   readonly target: Target;
