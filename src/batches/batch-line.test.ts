@@ -39,6 +39,21 @@ describe('lines of a file', () => {
     ]);
   });
 
+  test('that are short and many leave turns to others', async () => {
+    for (const unit of ['\n', ' \r\n', 'x\n']) {
+      let turns = 0;
+      const turn = () => {
+        turns += 1;
+        immediate = setImmediate(turn);
+      };
+      let immediate = setImmediate(turn);
+      const content = Buffer.from(unit.repeat(50_000));
+      const count = (await read(content, { size: content.length })).length;
+      clearImmediate(immediate);
+      expect([unit, count, turns >= 40]).toEqual([unit, unit === 'x\n' ? 50_000 : 0, true]);
+    }
+  });
+
   test('are the same however the file is split', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.string()), fc.integer({ min: 1, max: 30 }), async (texts, size) => {
@@ -70,6 +85,7 @@ describe('a line of a batch', () => {
     ['no id', JSON.stringify(request(undefined)), ['missing_required_parameter', 'custom_id', 7]],
     ['a number as its id', JSON.stringify(request(1)), ['missing_required_parameter', 'custom_id', 7]],
     ['a long id', JSON.stringify(request('x'.repeat(513))), ['invalid_custom_id', 'custom_id', 7]],
+    ['a NUL in its id', JSON.stringify(request('a\0')), ['invalid_custom_id', 'custom_id', 7]],
     ['another method', JSON.stringify(request('a', { method: 'GET' })), ['invalid_method', 'method', 7]],
     ['another url', JSON.stringify(request('a', { url: '/v1/other' })), ['mismatched_url', 'url', 7]],
     ['no url', JSON.stringify(request('a', { url: null })), ['missing_required_parameter', 'url', 7]],

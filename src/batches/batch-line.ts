@@ -84,6 +84,10 @@ export class LineChecker {
         'custom_id',
       );
     }
+    // PostgreSQL stores no NUL: the result could not be stored, and the line would run, and cost, again and again.
+    if (customId.includes('\0')) {
+      throw new InvalidLine('invalid_custom_id', 'The custom_id contains U+0000.', 'custom_id');
+    }
     if (method !== 'POST') {
       throw new InvalidLine('invalid_method', "Invalid value for 'method': expected 'POST'.", 'method');
     }

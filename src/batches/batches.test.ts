@@ -185,8 +185,9 @@ for (const backend of BACKENDS) {
     });
 
     test('expire: lines that did not run have an error', async () => {
-      const { create, run, resultsOf, clock, batches, eventTypes } = await install(backend, ({ body }) =>
-        body.includes('"l1"') ? failed('rate_limit_exceeded', 30) : OK,
+      const { create, run, resultsOf, clock, batches, eventTypes, files } = await install(
+        backend,
+        ({ body }) => (body.includes('"l1"') ? failed('rate_limit_exceeded', 30) : OK),
       );
       const { id } = await create(lines(3));
       expect((await run(id)).status).toBe('in_progress');
@@ -201,6 +202,8 @@ for (const backend of BACKENDS) {
       expect(idsIn(output)).toEqual(['l0', 'l2']);
       expect(errors).toMatchObject([{ custom_id: 'l1', response: null, error: { code: 'batch_expired' } }]);
       expect(await eventTypes()).toEqual(['batch.created', 'batch.expired']);
+      await expect(batches.get(TENANT, '\0')).rejects.toMatchObject({ code: 'not_found' });
+      await expect(files.get(TENANT, '\0')).rejects.toMatchObject({ code: 'not_found' });
     });
   });
 }

@@ -78,7 +78,8 @@ export class Batches {
 
   /** @throws GatewayError `not_found` */
   async get(tenant: string, id: string, form?: BatchForm): Promise<Batch> {
-    const row = await batchById(this.parts.control, id, tenant);
+    // PostgreSQL rejects texts with NUL.
+    const row = id.includes('\0') ? undefined : await batchById(this.parts.control, id, tenant);
     if (!row || (form !== undefined && row.form !== form)) throw notFound(id);
     return batchOf(row);
   }

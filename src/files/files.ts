@@ -108,7 +108,8 @@ export class Files {
 
   /** @throws GatewayError `not_found` */
   async get(tenant: string, id: string): Promise<StoredFile> {
-    const row = await fileById(this.options.control, tenant, id);
+    // PostgreSQL rejects texts with NUL.
+    const row = id.includes('\0') ? undefined : await fileById(this.options.control, tenant, id);
     if (!row || isExpired(row, this.options.clock.wallTime())) throw notFound(id);
     return fileOf(row);
   }

@@ -56,7 +56,11 @@ export const fileQuery = z.object({
   after: z.string().max(100).optional().describe('the last id of the page before'),
   limit: z.coerce.number().int().min(1).max(10_000).default(10_000),
   order: z.enum(['asc', 'desc']).default('desc'),
-  purpose: z.string().max(100).optional(),
+  purpose: z
+    .string()
+    .max(100)
+    .regex(/^[^\0]*$/, 'contains U+0000')
+    .optional(),
 });
 
 /** Bytes of a form beside its file. */
