@@ -376,7 +376,8 @@ export class Router implements PlanRouter {
     if (excludesSimulator && target.provider.profile.isSimulated) return 'for admin keys only';
     if (regions || residency) {
       const { region = target.provider.region } = target;
-      if (region === undefined) return 'region not known';
+      if (region === undefined)
+        return residency ? `region not known, so ${OUTSIDE_RESIDENCY}` : 'region not known';
       if (residency && !isInRegions(region, residency)) return `in region ${region}, ${OUTSIDE_RESIDENCY}`;
       if (regions && !isInRegions(region, regions)) return `in region ${region}`;
     }
