@@ -275,7 +275,7 @@ describe('what a tenant may have', () => {
   if (!sqlite) throw new Error('no SQLite');
 
   test('is bounded: files, their size, and batches that have not ended', async () => {
-    const { create, upload, files, worker, batches } = await install(sqlite, () => OK);
+    const { create, upload, files, worker, batches, control } = await install(sqlite, () => OK);
     worker.pause();
     expect((await upload('x')).filename).toBe('in.jsonl');
     await expect(upload('x'.repeat(1_000_001))).rejects.toMatchObject({ code: 'request_too_large' });
@@ -291,6 +291,17 @@ describe('what a tenant may have', () => {
       ...{ completionWindow: '24h', outputExpiresMs: null },
     });
     await expect(third).rejects.toMatchObject({ code: 'quota_exceeded' });
+    // Also of those that are created at the same time.
+    await control.updateTable('batches').set({ status: 'cancelled' }).execute();
+    const several = Array.from({ length: 5 }, () =>
+      batches.create(OWNER, {
+        ...{ form: 'openai', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
+        caller: { kind: 'key', name: 'k', address: '127.0.0.1' },
+        ...{ completionWindow: '24h', outputExpiresMs: null },
+      }),
+    );
+    const created = (await Promise.allSettled(several)).filter(({ status }) => status === 'fulfilled');
+    expect(created).toHaveLength(2);
   });
 
   test('does not grow with batches that fail, or that were rejected', async () => {

@@ -48,12 +48,14 @@ export class Batches {
     const { control, queue, outbox, clock, bounds } = this.parts;
     const now = clock.wallTime();
     const { maxActive } = bounds();
-    if ((await activeBatches(control, tenant)) >= maxActive) {
+    const assertQuota = async (db: typeof control, others: number) => {
+      if ((await activeBatches(db, tenant)) - others < maxActive) return;
       throw new GatewayError(
         'quota_exceeded',
         `The tenant has ${maxActive} batches that have not ended, which is the maximum (batches.max_active). Retry when one has ended.`,
       );
-    }
+    };
+    await assertQuota(control, 0);
     const row: BatchRow = {
       id: `${ID_PREFIX[given.form]}${randomBytes(16).toString('hex')}`,
       ...{ tenant, key_id: keyId, member, caller: JSON.stringify(given.caller), form: given.form },
@@ -67,6 +69,8 @@ export class Batches {
     };
     await control.transaction().execute(async (transaction) => {
       await transaction.insertInto('batches').values(row).execute();
+      // With this batch: of those created at the same time, one finds the quota used up.
+      await assertQuota(transaction, 1);
       const payload = JSON.stringify({ batch: row.id });
       await queue.add([{ id: `${row.id}:prepare`, kind: PREPARE, tenant, payload }], transaction);
       await outbox.append(transaction, [batchEvent('created', row)]);
