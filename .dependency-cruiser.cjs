@@ -26,7 +26,7 @@ const layers = [
     'secrets',
     'regions',
   ],
-  ['dispatch', 'webhooks', 'batches', 'alerts', 'reports'],
+  ['dispatch', 'webhooks', 'async', 'batches', 'alerts', 'reports'],
   ['pipeline', 'server'],
   ['http', 'grpc'],
   ['api'],

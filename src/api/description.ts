@@ -21,6 +21,7 @@ import {
   messagesRequest,
   messagesResponse,
 } from './anthropic/endpoints.ts';
+import { asyncObject } from './async-requests.ts';
 import { AUTH_DOCUMENTS } from './auth/documents.ts';
 import { cacheCleared, cacheClearQuery, cacheStats, cacheStatsQuery } from './cache.ts';
 import { modelList, modelObject } from './models/endpoints.ts';
@@ -122,6 +123,24 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Delete a stored response',
     parameters: ['id'],
     response: responseDeleted,
+  },
+  {
+    method: 'get',
+    path: '/v1/async/{async}',
+    tag: 'Inference',
+    summary: 'Get a queued request and its response',
+    description: 'Of a request that was sent with `Prefer: respond-async`. docs/async.md shows its use.',
+    parameters: ['async'],
+    response: asyncObject,
+  },
+  {
+    method: 'delete',
+    path: '/v1/async/{async}',
+    tag: 'Inference',
+    summary: 'Cancel a queued request',
+    description: 'Deletes its content and its response, too.',
+    parameters: ['async'],
+    response: asyncObject,
   },
   {
     method: 'post',

@@ -14,6 +14,7 @@ import type { HandledResponse, PreparedCall } from '../pipeline/inference-handle
 import { KEEP_ALIVE_COMMENT } from '../pipeline/keep-alives.ts';
 import { RequestContext } from '../pipeline/request-context.ts';
 import type { ModelRoute } from '../routing/directory.ts';
+import { prefersAsync, queueRequest } from './async-requests.ts';
 import { assertModelAllowed } from './authenticate.ts';
 import { EarlyStream } from './early-stream.ts';
 import { type EarlyHead, HeadWait } from './head-wait.ts';
@@ -106,11 +107,28 @@ class InferenceRoute {
   }
 
   readonly handle: RouteHandler<Principal> = (httpContext, principal) => {
-    const key = httpContext.request.headers.get('idempotency-key');
+    const { headers } = httpContext.request;
+    if (prefersAsync(httpContext.route, headers)) return this.#queue(httpContext, principal);
+    const key = headers.get('idempotency-key');
     return key === null
       ? this.#run(httpContext, principal, undefined)
       : this.#runOnce(httpContext, principal, key);
   };
+
+  /** Checks a request as if it ran now, and queues it. */
+  async #queue(httpContext: HttpContext, principal: Principal): Promise<HttpResponse> {
+    const { endpoint, services } = this;
+    const snapshot = services.snapshot();
+    const { headers } = httpContext.request;
+    const body = await this.#read(httpContext);
+    const call = await endpoint.parse(body, snapshot, httpContext, principal);
+    requestControls(call, headers);
+    requestTimeout(headers, snapshot.limits.maxRequestMs);
+    if (principal.scopes?.models) assertModelAllowed(principal, call.model);
+    if (endpoint.resolve) endpoint.resolve(call, snapshot, principal);
+    else resolveFor(snapshot, principal, call.model);
+    return queueRequest(services, httpContext, principal, body, call.model);
+  }
 
   /** Executes the first request with a key, and repeats its response. */
   async #runOnce(httpContext: HttpContext, principal: Principal, key: string): Promise<HttpResponse> {

@@ -1,3 +1,4 @@
+import type { AsyncRequests } from '../async/async-requests.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
@@ -113,6 +114,8 @@ export interface ApiServices {
   readonly callers: Callers;
   /** Runs inference requests that no client waits for. */
   readonly background: BackgroundRequests;
+  /** Requests that run later. */
+  readonly asyncRequests: AsyncRequests;
   /** The client's key for limits: the same for all spellings of an address and all addresses of an IPv6 /64. */
   clientOf(httpContext: HttpContext): string;
   /** `server.body_limit`, in bytes. */

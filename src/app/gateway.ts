@@ -206,6 +206,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const queued = createJobs({
     regions: () => regions.current,
     ...{ config: initial, stores, clock, events, instance, metrics },
+    ...{ activeConfig: config, services: () => services, loadInferenceApi: () => loadInferenceApi() },
     isReady: () => lifecycle.state === 'ready',
   });
   const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
@@ -226,8 +227,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   const services = createServices({
-    tracer,
-    auditQueue,
+    ...{ tracer, auditQueue, asyncRequests: queued.asyncRequests },
     isWorker: worker !== undefined,
     workers: pool && { status: () => pool.status, inFlight: () => pool.inFlight() },
     plugins: () => plugins.status(),

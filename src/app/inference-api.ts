@@ -1,5 +1,6 @@
 import { addMessageBatchRoutes } from '../api/anthropic/batches.ts';
 import { addAnthropicRoutes } from '../api/anthropic/endpoints.ts';
+import { addAsyncRoutes } from '../api/async-requests.ts';
 import { addModelRoutes } from '../api/models/endpoints.ts';
 import { addNativeRoutes } from '../api/native/endpoints.ts';
 import { addRerankRoutes } from '../api/native/rerank.ts';
@@ -39,6 +40,7 @@ export function addInferenceApi(
   addModelRoutes(router, services);
   addSuggestModelRoutes(router, services);
   addUsageRoutes(router, services, usage);
+  addAsyncRoutes(router, services, services.asyncRequests);
   addFileRoutes(router, services, batches.files);
   addBatchRoutes(router, services, batches);
   addMessageBatchRoutes(router, services, batches);

@@ -1,3 +1,5 @@
+import type { ApiServices } from '../api/services.ts';
+import type { AsyncRequests } from '../async/async-requests.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { lazy } from '../core/lazy.ts';
@@ -9,13 +11,15 @@ import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Regions } from '../regions/regions.ts';
 import { requeueAbandoned } from '../storage/sql/job-store.ts';
+import { createAsync } from './async.ts';
 import type { Job } from './job-runner.ts';
 import { RedisConnection, redisSettings } from './redis-connection.ts';
 import type { Stores } from './stores.ts';
 
 export interface JobOptions {
   readonly config: Config;
-  readonly stores: Pick<Stores, 'control' | 'access'>;
+  readonly activeConfig: () => Config;
+  readonly stores: Pick<Stores, 'control' | 'access' | 'databases' | 'outbox'>;
   readonly clock: Clock;
   readonly events: EventSink;
   /** Names this process, and no other. */
@@ -25,6 +29,8 @@ export interface JobOptions {
   readonly regions: () => Pick<Regions, 'place'>;
   /** Whether this process accepts work. */
   readonly isReady: () => boolean;
+  readonly services: () => ApiServices;
+  readonly loadInferenceApi: () => void | Promise<void>;
 }
 
 /** The durable job queue, and who runs its jobs in this process. */
@@ -32,6 +38,8 @@ export interface JobParts {
   readonly queue: JobQueue;
   /** Handlers are registered here, before the background jobs start. */
   readonly worker: JobWorker;
+  /** Requests of clients that run later. */
+  readonly asyncRequests: AsyncRequests;
   readonly jobs: readonly Job[];
   close(): Promise<void>;
 }
@@ -56,10 +64,15 @@ export function createJobs(options: JobOptions): JobParts {
     // Not an event: each run counts.
     onRun: (kind, outcome) => metrics.jobs.runs.labels(kind, outcome).inc(),
   });
+  const { services, loadInferenceApi } = options;
+  const deferred = createAsync({
+    ...{ config: options.activeConfig, stores, clock, metrics, queue, worker, services, loadInferenceApi },
+  });
   const prepare = lazy(() => requeueAbandoned(control));
   return {
-    ...{ queue, worker },
+    ...{ queue, worker, asyncRequests: deferred.requests },
     jobs: [
+      ...deferred.jobs,
       {
         name: 'run queued jobs',
         byParent: true,

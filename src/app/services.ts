@@ -57,6 +57,7 @@ export interface ServiceParts {
   /** Its parent relays operations, and records them. */
   readonly isWorker: boolean;
   readonly auditQueue: AuditQueue;
+  readonly asyncRequests: ApiServices['asyncRequests'];
 }
 
 /** Builds what the API's handlers use. The order of the steps of an inference request is in `pipeline/order.ts`. */
@@ -119,6 +120,7 @@ export function createServices(parts: ServiceParts): ApiServices {
       httpContext.client ?? clientKey(clientAddress(httpContext, active.current.isProxy)),
     callers: createCallers(() => services, stores),
     background: new BackgroundRequests(clock),
+    asyncRequests: parts.asyncRequests,
     bodyLimit: () => active.current.bodyLimit,
     snapshot: () => active.current,
   };

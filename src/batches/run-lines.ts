@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import { isRecord, parseJsonText } from '../core/json.ts';
 import type { LeasedJob } from '../jobs/job-queue.ts';
 import type { JobContext, JobHandler, JobResult } from '../jobs/job-worker.ts';
+import { MIN_WAIT_MS, retryDelay } from '../jobs/retry-delay.ts';
 import { readObject } from '../platform/object-storage/object-storage.ts';
 import {
   addResults,
@@ -23,38 +23,8 @@ const payload = z.object({ batch: z.string(), chunk: z.int(), from: z.int(), to:
 
 /** Bytes of a chunk: one line may be as long as a request. */
 const MAX_CHUNK = 256 * 1024 * 1024;
-/** Runs of one line whose provider fails. */
-const MAX_RUNS = 4;
-const FIRST_PAUSE_MS = 1_000;
-const LAST_PAUSE_MS = 60_000;
-/** How long lines wait for a limit or a provider before they are tried again. */
-const MIN_WAIT_MS = 1_000;
-const MAX_WAIT_MS = 5 * 60_000;
 /** How often a job looks whether another gateway has cancelled its batch. */
 const CHECK_MS = 2_000;
-
-/** The line cannot run now, through no fault of its own: it waits, however often. */
-const WAIT_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'rate_limit_exceeded',
-  'quota_exceeded',
-  'model_busy',
-  'engine_unavailable',
-  'gateway_overloaded',
-  'store_unavailable',
-  'guardrail_unavailable',
-  'shutting_down',
-]);
-/** A provider failed: some further runs may succeed. */
-const RETRY_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'upstream_rate_limited',
-  'upstream_error',
-  'upstream_unreachable',
-  'upstream_closed',
-  'upstream_invalid_response',
-  'upstream_overloaded',
-  'upstream_timeout',
-  'model_unavailable',
-]);
 
 /** The state of one run of a chunk. */
 interface ChunkRun {
@@ -187,27 +157,6 @@ export class RunLines implements JobHandler {
     });
     if (isComplete) queue.wake(FINISH);
   }
-}
-
-interface Pause {
-  readonly ms: number;
-  /** Other lines would meet the same. */
-  readonly isOfAll: boolean;
-}
-
-/** @returns undefined for a response that is the line's result */
-function retryDelay(error: GatewayError | undefined, attempt: number): Pause | undefined {
-  if (!error) return undefined;
-  const asked = (error.details.retryAfterSeconds ?? 0) * 1_000;
-  if (WAIT_CODES.has(error.code)) {
-    // A quota that is full for longer than a batch runs is not waited for.
-    const isLong = error.code === 'quota_exceeded' && asked > MAX_WAIT_MS;
-    const ms = isLong ? asked : Math.min(Math.max(asked, MIN_WAIT_MS), MAX_WAIT_MS);
-    return { ms, isOfAll: true };
-  }
-  if (!RETRY_CODES.has(error.code) || attempt >= MAX_RUNS) return undefined;
-  const ms = Math.min(LAST_PAUSE_MS, Math.max(asked, FIRST_PAUSE_MS * 2 ** (attempt - 1)));
-  return { ms, isOfAll: false };
 }
 
 function slept(sleeping: Promise<void>): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { days, integer, nullable, section, size, text } from './fields.ts';
+import { days, duration, integer, nullable, section, size, text } from './fields.ts';
 
 const GIGABYTE = 1_000_000_000;
 
@@ -31,4 +31,23 @@ export const batches = () =>
     max_active: integer(1, 100_000)
       .prefault(100)
       .describe('Batches of a tenant that have not ended at the same time.'),
+  });
+
+/** Requests with `Prefer: respond-async`. */
+export const asyncRequests = () =>
+  section({
+    concurrency: integer(1, 10_000)
+      .prefault(32)
+      .describe('Queued requests that each gateway runs at the same time, of all tenants.'),
+    max_active: integer(1, 1_000_000)
+      .prefault(1_000)
+      .describe('Queued requests of a tenant that have not ended at the same time.'),
+    max_stored: integer(1, 1_000_000)
+      .prefault(10_000)
+      .describe('Queued requests of a tenant in total, with those whose responses are kept.'),
+    max_size: size().prefault('4MB').describe('The largest body of a queued request.'),
+    run_within: duration(1)
+      .prefault('24h')
+      .describe('How long a request may wait for its run; it fails with `request_timeout` then.'),
+    keep: duration(1).prefault('24h').describe('How long a response is kept.'),
   });

@@ -183,6 +183,10 @@ describe('finding the file', () => {
         expire_after: 2_592_000_000,
       },
       batches: { concurrency: 16, max_lines: 100_000, max_active: 100 },
+      async: {
+        ...{ concurrency: 32, max_active: 1_000, max_stored: 10_000, max_size: 4_000_000 },
+        ...{ run_within: 86_400_000, keep: 86_400_000 },
+      },
       mail: null,
       alerts: {
         enabled: true,

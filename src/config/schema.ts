@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { limitList } from '../core/limit-schema.ts';
 import { alerts } from './alert-schema.ts';
-import { batches, files } from './batch-schema.ts';
+import { asyncRequests, batches, files } from './batch-schema.ts';
 import { billing } from './billing-schema.ts';
 import { cache } from './cache-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
@@ -124,6 +124,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     ),
     files: files().describe('Files that clients upload, and results of batches.'),
     batches: batches().describe('Batches of requests. `docs/batches.md` shows their use.'),
+    async: asyncRequests().describe(
+      'Requests with `Prefer: respond-async`. `docs/async.md` shows their use.',
+    ),
     mail: mail().describe(
       'The server that sends mail, such as invoices; null for none. Adding the first server takes effect after a restart.',
     ),

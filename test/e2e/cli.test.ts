@@ -128,6 +128,7 @@ describe('config', () => {
       [
         'auth',
         'alerts',
+        'async',
         'batches',
         'billing',
         'files',

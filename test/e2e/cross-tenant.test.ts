@@ -61,12 +61,16 @@ async function createTenant(organisation: Organisation, id: string, name: string
   });
   const file = await uploadFile(gateway, String(key.key), `${id}-answer`, `${id}-answer.jsonl`);
   const batch = await createBatch(gateway, String(key.key));
+  const queued = await gateway.call('POST', '/v1/embeddings', {
+    ...{ key: String(key.key), headers: { prefer: 'respond-async' } },
+    body: { model: 'simulator', input: `${id}-answer` },
+  });
   const schedule = await organisation.done('POST', `${at}/report-schedules`, {
     ...{ name: `${id}-report`, period: 'monthly' },
   });
   return {
     ids: {
-      ...{ file, batch },
+      ...{ file, batch, async: String(queued.body.id) },
       ...{ schedule: String(schedule.id), report: 'none' },
       ...{ tenant: id, member, invitation: String(invited.id), key: String(key.id), user: owner, session },
       ...{ id: String(response.body.id), provider: 'none', prompt: String(prompt.id) },
@@ -89,7 +93,7 @@ beforeAll(async () => {
 afterAll(() => gateway?.close());
 
 /** Routes that read or change what an id names; those of operators are in the role matrix. */
-const WITH_IDS = ROUTES.filter(([route]) => /:(tenant|session|id|file|batch)\b/.test(route)).filter(
+const WITH_IDS = ROUTES.filter(([route]) => /:(tenant|session|id|file|batch|async)\b/.test(route)).filter(
   ([route]) => !route.includes(':id{'),
 );
 

@@ -1,21 +1,19 @@
 import { z } from 'zod';
-import type { Batch, BatchCaller } from '../../batches/batch.ts';
+import type { Batch } from '../../batches/batch.ts';
 import { BATCH_ENDPOINTS } from '../../batches/batch-line.ts';
 import type { Batches } from '../../batches/batches.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { Principal } from '../../core/principal.ts';
 import type { Files } from '../../files/files.ts';
 import { readJsonBody } from '../../http/body.ts';
-import { clientAddress } from '../../http/client-address.ts';
-import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { queryFields, queryOf } from '../../http/query.ts';
 import { jsonResponse } from '../../http/response.ts';
 import { NO_BODY, SMALL_BODY } from '../../http/route-policy.ts';
 import { dollarsOfPico } from '../../metering/price.ts';
+import { callerOf, ownerOf } from '../request-owner.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { listOf, ownerOf } from './files.ts';
+import { listOf } from './files.ts';
 
 const MAX_METADATA = 16;
 const metadata = z
@@ -122,16 +120,6 @@ export function shownBatch(batch: Batch): z.infer<typeof batchObject> {
     },
     cost_usd: batch.unpriced > 0 ? null : dollarsOfPico(batch.costPico),
   };
-}
-
-/** @returns how the caller of a request is found again when its batch runs */
-export function callerOf(
-  { access, snapshot }: ApiServices,
-  httpContext: HttpContext,
-  { tenant, keyId, keyName }: Principal,
-): BatchCaller {
-  const kind = access.restrictionsOf(tenant, keyId) ? 'key' : 'tenant';
-  return { kind, name: keyName, address: clientAddress(httpContext, snapshot().isProxy) };
 }
 
 export function addBatchRoutes(

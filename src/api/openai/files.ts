@@ -3,7 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { asString } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Files, NewFile } from '../../files/files.ts';
-import { type Owner, type StoredFile, UPLOAD_PURPOSES } from '../../files/stored-file.ts';
+import { type StoredFile, UPLOAD_PURPOSES } from '../../files/stored-file.ts';
 import { bodyPartError, streamedBody } from '../../http/body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
@@ -11,6 +11,7 @@ import { boundaryOf, formParts, textOfPart } from '../../http/multipart.ts';
 import { queryFields, queryOf } from '../../http/query.ts';
 import { httpResponse, jsonResponse } from '../../http/response.ts';
 import { NO_BODY } from '../../http/route-policy.ts';
+import { ownerOf } from '../request-owner.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 
@@ -67,11 +68,6 @@ export const fileQuery = z.object({
 const FORM_OVERHEAD = 1024 * 1024;
 const MIN_EXPIRY_SECONDS = 3_600;
 const MAX_EXPIRY_SECONDS = 2_592_000;
-
-/** @returns who owns what a caller creates */
-export function ownerOf({ tenant, keyId, member }: Principal): Owner {
-  return { tenant, keyId, member: member ?? null };
-}
 
 /** @returns the file in OpenAI's form */
 export function shownFile(file: StoredFile): z.infer<typeof fileObject> {

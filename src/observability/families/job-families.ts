@@ -14,6 +14,11 @@ export function jobFamilies(families: MetricFamilies) {
       'Lines of batches that Weir has run, by `outcome`: `completed`, `failed` or `retried` (they run again).',
       ['outcome'],
     ),
+    asyncRequests: families.counter(
+      'weir_async_requests_total',
+      'Requests with `Prefer: respond-async`, by `outcome`: `accepted`, `succeeded`, `failed`, `cancelled` or `retried` (they run again).',
+      ['outcome'],
+    ),
     queued: families.gauge(
       'weir_jobs',
       'Queued jobs of all gateways by kind and `state`: `queued`, `running` or `failed`; read every 15 seconds.',

@@ -1,4 +1,5 @@
 import type { AlertTables } from './alert-tables.ts';
+import type { AsyncTables } from './async-tables.ts';
 import type { BatchTables } from './batch-tables.ts';
 import type { EventTables } from './event-tables.ts';
 import type { JobTables } from './job-tables.ts';
@@ -12,6 +13,7 @@ import type { WebhookTables } from './webhook-tables.ts';
  */
 export interface ControlTables
   extends AlertTables,
+    AsyncTables,
     BatchTables,
     EventTables,
     ReportTables,

@@ -207,6 +207,7 @@ for (const backend of BACKENDS) {
       const tables = await database.db.introspection.getTables();
       expect(tables.map((table) => table.name).sort()).toEqual([
         'api_keys',
+        'async_contents',
         'audit_head',
         'audit_log',
         'audit_seals',

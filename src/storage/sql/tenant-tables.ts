@@ -1,6 +1,7 @@
 import type { Generated } from 'kysely';
 import type { MetricSums } from '../usage-metrics.ts';
 import type { UsageSums } from '../usage-totals.ts';
+import type { AsyncContentRow } from './async-tables.ts';
 import type { BatchChunkRow, BatchResultRow } from './batch-tables.ts';
 
 export { USAGE_SUMS, type UsageSums } from '../usage-totals.ts';
@@ -158,6 +159,8 @@ export interface TenantTables {
   /** Results of batches that run. */
   batch_results: BatchResultRow;
   batch_chunks: BatchChunkRow;
+  /** What requests with `Prefer: respond-async` and their responses contain. */
+  async_contents: AsyncContentRow;
   /** The responses of output items, by the items' ids. */
   response_items: { id: string; response: string };
   /** Sums of the events by hour and by day (UTC): `period` is `hour` or `day`. */

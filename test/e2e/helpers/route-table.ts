@@ -226,6 +226,8 @@ export const ROUTES = [
   ['DELETE /v1/responses/:id', 'api key', 0],
   ['POST /v1/messages', 'api key', 'large'],
   ['POST /v1/messages/count_tokens', 'api key', 'large'],
+  ['GET /v1/async/:async', 'api key', 0],
+  ['DELETE /v1/async/:async', 'api key', 0],
   ['POST /v1/files', 'api key', 'file'],
   ['GET /v1/files', 'api key', 0],
   ['GET /v1/files/:file', 'api key', 0],

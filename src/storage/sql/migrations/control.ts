@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
 import { addAlerts } from './alerts.ts';
+import { addAsyncRequests } from './async.ts';
 import { addBatches } from './batches.ts';
 import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
@@ -224,4 +225,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0020_tenant_usage': { up: addTenantUsage },
   '0021_reports': { up: addReports },
   '0021_alerts': { up: addAlerts },
+  '0022_async_requests': { up: addAsyncRequests },
 };

@@ -1,5 +1,6 @@
 import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
+import { addAsyncContents } from './async.ts';
 import { addBatchChunks, addBatchResults } from './batches.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addMetrics } from './metrics.ts';
@@ -275,4 +276,5 @@ export const TENANT_MIGRATIONS: Migrations = {
   '0017_batch_results': { up: addBatchResults },
   '0018_batch_chunks': { up: addBatchChunks },
   '0020_usage_scale': { up: addUsageScale },
+  '0022_async_contents': { up: addAsyncContents },
 };
