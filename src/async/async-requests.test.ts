@@ -248,10 +248,15 @@ describe('a queued request', () => {
   });
 
   test('is bounded in size, and in number while it waits and while it is kept', async () => {
-    const { add, worker } = await install(sqlite, () => OK);
+    const { add, worker, databases } = await install(sqlite, () => OK);
     await expect(add({ body: 'x'.repeat(101) })).rejects.toMatchObject({ code: 'request_too_large' });
-    await add();
-    await add();
+    // Also those that are queued at the same time; of the others, no content is left.
+    const several = await Promise.allSettled(Array.from({ length: 5 }, () => add()));
+    expect(several.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    const contents = await databases.use({ tenant: TENANT }, (db) =>
+      db.selectFrom('async_contents').select('id').execute(),
+    );
+    expect(contents).toHaveLength(2);
     await expect(add()).rejects.toMatchObject({ code: 'quota_exceeded', details: { retryAfterSeconds: 5 } });
     const gateway = worker('gw_1');
     await runOf(gateway);

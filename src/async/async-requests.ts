@@ -54,7 +54,8 @@ export class AsyncRequests {
     const { id, tenant, idempotency, created_at } = row;
     const first = await this.#queuedBefore(row);
     if (first) return first;
-    await this.#assertWithinBounds(tenant, given.body);
+    this.#assertSize(given.body);
+    await this.#assertCount(control, tenant, 0);
     const scope = { tenant };
     await databases.use(scope, (db) =>
       insertContent(db, {
@@ -62,15 +63,22 @@ export class AsyncRequests {
         ...{ response: null, response_headers: '{}', http_status: null, error_code: null, cost_pico: null },
       }),
     );
-    const isAdded = await control.transaction().execute(async (transaction) => {
+    const adding = control.transaction().execute(async (transaction) => {
       if (!(await insertAsync(transaction, row))) return false;
+      // With this one: of those queued at the same time, one finds the quota used up.
+      await this.#assertCount(transaction, tenant, 1);
       const payload = JSON.stringify({ id });
       await queue.add([{ id: jobIdOf(id), kind: ASYNC_JOB, tenant, payload }], transaction);
       return true;
     });
+    let isAdded = false;
+    try {
+      isAdded = await adding;
+    } finally {
+      if (!isAdded) await databases.use(scope, (db) => deleteContents(db, [id], 0));
+    }
     if (!isAdded) {
       // Another request with the key was faster.
-      await databases.use(scope, (db) => deleteContents(db, [id], 0));
       const other = await this.#queuedBefore(row);
       if (other) return other;
       throw new GatewayError('conflict', 'The first request with this "idempotency-key" was deleted.', {
@@ -190,24 +198,28 @@ export class AsyncRequests {
     );
   }
 
-  async #assertWithinBounds(tenant: string, body: string): Promise<void> {
-    const { control, bounds } = this.parts;
-    const { maxActive, maxStored, maxSize } = bounds();
+  #assertSize(body: string): void {
+    const { maxSize } = this.parts.bounds();
     if (Buffer.byteLength(body) > maxSize) {
       throw new GatewayError(
         'request_too_large',
         `The body of a queued request may have ${maxSize} bytes (async.max_size). Send it without "Prefer: respond-async".`,
       );
     }
-    const { open, all } = await countAsync(control, tenant);
-    if (open >= maxActive) {
+  }
+
+  /** @param own requests of the transaction itself */
+  async #assertCount(db: AsyncParts['control'], tenant: string, own: number): Promise<void> {
+    const { maxActive, maxStored } = this.parts.bounds();
+    const { open, all } = await countAsync(db, tenant);
+    if (open - own >= maxActive) {
       throw new GatewayError(
         'quota_exceeded',
         `The tenant has ${maxActive} queued requests that have not ended, which is the maximum (async.max_active). Retry when one has ended.`,
         { retryAfterSeconds: 5 },
       );
     }
-    if (all >= maxStored) {
+    if (all - own >= maxStored) {
       throw new GatewayError(
         'quota_exceeded',
         `The tenant has ${maxStored} queued requests and responses, which is the maximum (async.max_stored). Retry when the oldest has expired.`,
