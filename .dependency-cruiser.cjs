@@ -26,7 +26,7 @@ const layers = [
     'secrets',
     'regions',
   ],
-  ['dispatch', 'webhooks', 'async', 'batches', 'alerts', 'reports'],
+  ['dispatch', 'webhooks', 'async', 'batches', 'alerts', 'reports', 'exports'],
   ['pipeline', 'server'],
   ['http', 'grpc'],
   ['api'],

@@ -8,6 +8,7 @@ import { addBatchCommands } from './cli/commands/batches.ts';
 import { addBillingCommands } from './cli/commands/billing.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
 import { addEventCommands } from './cli/commands/events.ts';
+import { addExportCommands } from './cli/commands/exports.ts';
 import type { CommandTools } from './cli/commands/group.ts';
 import { addGuardCommands } from './cli/commands/guard.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
@@ -192,6 +193,7 @@ function commands(setExit: (code: number) => void): Command {
   addReportCommands(program, tools);
   addAlertCommands(program, tools);
   addBillingCommands(program, tools);
+  addExportCommands(program, tools);
   addAuditCommands(program, tools);
   addSecretCommands(program, { ...tools, load: async () => (await loader())(), env, output, setExit });
   addCacheCommands(program, tools, setExit);

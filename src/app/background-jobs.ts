@@ -14,6 +14,7 @@ import type { AuditAnchors } from './audit-anchors.ts';
 import type { BatchServices } from './batches.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
+import type { ExportJobs } from './exports.ts';
 import { homeTenants } from './first-start.ts';
 import type { Job } from './job-runner.ts';
 import type { JobParts as QueuedJobs } from './jobs.ts';
@@ -62,6 +63,7 @@ export interface JobParts {
   readonly billing: LazyBilling;
   readonly reports: LazyReports;
   readonly usageArchiver: UsageArchiver;
+  readonly exports: ExportJobs;
   readonly usageCopies: UsageCopies;
   readonly alerts: LazyAlerts;
   /** Activates what other gateways changed of the configuration. */
@@ -99,6 +101,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     billing,
     reports,
     usageArchiver,
+    exports,
     usageCopies,
     alerts,
     loadInferenceApi,
@@ -250,6 +253,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'reports that are due wait for the next run',
       run: () => reports.run(),
+    },
+    {
+      name: 'export usage',
+      byParent: true,
+      everyMs: 1_000,
+      impact: 'usage waits in the database until the next run',
+      run: () => exports.run(),
     },
     {
       name: 'archive usage events',

@@ -45,6 +45,7 @@ import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts'
 import { createDurableEvents } from './durable-events.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
+import { ExportJobs } from './exports.ts';
 import { findEngines } from './find-engines.ts';
 import { ensureAdminKey, homeTenants } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
@@ -386,6 +387,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
   if (pool) metrics.mergeWith = (own, format) => pool.metrics(own, format);
+  const usageExports = new ExportJobs({ stores, config, env, clock, events, instance });
   const usageArchiver = new UsageArchiver(stores, config, env, events).watchRemovals();
   const dataRetention = new DataRetention({
     ...perTenant,
@@ -456,7 +458,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
         billing,
-        ...{ reports, usageArchiver, alerts, usageCopies: new UsageCopies(stores, region) },
+        ...{
+          reports,
+          usageArchiver,
+          alerts,
+          exports: usageExports,
+          usageCopies: new UsageCopies(stores, region),
+        },
       },
       refreshConfig: () => effective.refresh(),
       refreshSecrets: () => secretRefresh.run(),
@@ -466,7 +474,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     close: async () => {
       await queued.close();
-      await alerts.close();
+      await Promise.all([usageExports.close(), alerts.close()]);
       await durableEvents.close();
       await engines.close();
       await Promise.all([exporter.close(), metricExporter.close()]);

@@ -93,6 +93,9 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
         'usage cannot be written to the database; it stays on the local disk and is retried',
       ),
     'usage.archived': (archived) => logger.info(archived, 'archived usage events'),
+    'export.dropped': (dropped) =>
+      logger.error(dropped, 'receiver of an export never accepts records; left out'),
+    'export.failed': (failed) => logger.warn(failed, 'export failed; it is repeated'),
     'usage.dropped': ({ tenant, count, error }) =>
       logger.error({ tenant, count, err: error }, 'usage of a deleted tenant was dropped'),
     'usage.count_failed': ({ error }) =>

@@ -23,6 +23,15 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
       metrics.losses.auditSequence.labels(tenant ?? PLATFORM_TRAIL).set(sequence);
       metrics.losses.auditHash.labels(tenant ?? PLATFORM_TRAIL).set(Number.parseInt(hash.slice(0, 12), 16));
     },
+    'export.sent': ({ export: id, count, lag }) => {
+      metrics.exports.sent.labels(id).inc(count);
+      metrics.exports.lag.labels(id).set(lag / 1_000);
+    },
+    'export.dropped': ({ export: id, count }) => metrics.exports.dropped.labels(id).inc(count),
+    'export.failed': ({ export: id, lag }) => {
+      metrics.exports.failures.labels(id).inc();
+      metrics.exports.lag.labels(id).set(lag / 1_000);
+    },
     'usage.lost': ({ count }) => metrics.losses.usageLost.labels().inc(count),
     'responses.dropped': ({ count }) => metrics.losses.responsesLost.labels().inc(count),
     'request_log.dropped': ({ count }) => metrics.losses.loggedLost.labels().inc(count),

@@ -188,6 +188,7 @@ describe('finding the file', () => {
         ...{ run_within: 86_400_000, keep: 86_400_000 },
       },
       mail: null,
+      exports: [],
       alerts: {
         enabled: true,
         rules: [],

@@ -7,6 +7,7 @@ import { cache } from './cache-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
 import { providerTls, providerUpstream, tls, upstream } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
+import { usageExports } from './export-schema.ts';
 import {
   baseUrl,
   boolean,
@@ -133,6 +134,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     alerts: alerts().describe(
       'Built-in alerts: rules, and who is notified. `docs/alerts.md` shows their use.',
     ),
+    exports: usageExports().describe('Exports of usage to other systems. `docs/exports.md` shows their use.'),
     billing: billing().describe(
       'Invoices: issuer, numbers, taxes and currencies. Price lists are set by the admin API. `docs/billing.md` shows their use.',
     ),

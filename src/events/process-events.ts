@@ -153,6 +153,21 @@ export const PROCESS_CONTRACTS = {
   'usage.archived': event('Usage events were moved from the database into files.', {
     ...{ tenant: text, files: count, count },
   }),
+  'export.sent': event('A receiver of an export acknowledged records.', {
+    ...{ export: text, type: text, tenant: text, count },
+    lag: count.describe('milliseconds since the newest of them'),
+  }),
+  'export.dropped': event('A receiver of an export never accepts some records; they are left out.', {
+    ...{ export: text, type: text, tenant: text, count },
+    record: text.describe('id of the first one'),
+    reason: text,
+  }),
+  'export.failed': event('A receiver of an export did not take a batch, which is sent again.', {
+    ...{ export: text, type: text, tenant: text },
+    failures: count.describe('since the last success'),
+    lag: count.describe('milliseconds since the oldest record of the batch'),
+    error: text,
+  }),
   'usage.dropped': event('Usage of a deleted tenant was dropped.', { tenant: text, count, error }),
   'usage.count_failed': event('The tokenizer failed; an estimate by length is used instead.', { error }),
   'auth.failed': event(

@@ -2,6 +2,7 @@ import type { EventLoopReadings } from './event-loop-delay.ts';
 import { alertFamilies } from './families/alert-families.ts';
 import { cacheFamilies } from './families/cache-families.ts';
 import { experimentFamilies } from './families/experiment-families.ts';
+import { exportFamilies } from './families/export-families.ts';
 import { genAiFamilies } from './families/gen-ai-families.ts';
 import { gpuFamilies } from './families/gpu-families.ts';
 import { guardrailFamilies } from './families/guardrail-families.ts';
@@ -53,6 +54,7 @@ export class Metrics {
   readonly regions: ReturnType<typeof regionFamilies>;
   readonly storage: ReturnType<typeof storageFamilies>;
   readonly jobs: ReturnType<typeof jobFamilies>;
+  readonly exports: ReturnType<typeof exportFamilies>;
   readonly losses: ReturnType<typeof lossFamilies>;
   readonly alerts: ReturnType<typeof alertFamilies>;
   readonly configReloads: CounterFamily<readonly ['result'], 'weir_config_reloads_total'>;
@@ -97,6 +99,7 @@ export class Metrics {
     this.regions = regionFamilies(families);
     this.storage = storageFamilies(families);
     this.jobs = jobFamilies(families);
+    this.exports = exportFamilies(families);
     this.losses = lossFamilies(families);
     this.alerts = alertFamilies(families);
     processFamilies(families, { stats: readProcess, limits, eventLoop });

@@ -268,6 +268,7 @@ const TENANT_ROWS = [
   'responses',
   'tenant_usage',
   'tenant_usage_days',
+  'export_cursors',
   'report_schedules',
   'reports',
 ] as const;

@@ -131,6 +131,7 @@ describe('config', () => {
         'async',
         'batches',
         'billing',
+        'exports',
         'files',
         'mail',
         'secrets',

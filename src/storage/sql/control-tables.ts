@@ -2,6 +2,7 @@ import type { AlertTables } from './alert-tables.ts';
 import type { AsyncTables } from './async-tables.ts';
 import type { BatchTables } from './batch-tables.ts';
 import type { EventTables } from './event-tables.ts';
+import type { ExportTables } from './export-tables.ts';
 import type { JobTables } from './job-tables.ts';
 import type { ReportTables } from './report-tables.ts';
 import type { AuditLogRow, AuditSealRow, TenantTables, UsageSums } from './tenant-tables.ts';
@@ -16,6 +17,7 @@ export interface ControlTables
     AsyncTables,
     BatchTables,
     EventTables,
+    ExportTables,
     ReportTables,
     JobTables,
     WebhookTables {

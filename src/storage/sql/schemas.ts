@@ -28,6 +28,7 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   event_keys: true,
   event_cursors: true,
   event_dead_letters: true,
+  export_cursors: true,
   webhooks: true,
   webhook_deliveries: true,
   jobs: true,

@@ -87,7 +87,8 @@ async function storeBatch(
   const { id, events, lines } = batch;
   if (events.length === 0) return events;
   const texts = TEXTS[isNumbered ? 'numbered' : 'plain'];
-  const inserted = await execute(texts.insert, [id, ...timesOf(events), events.length, lines.join('\n')]);
+  const [first, last] = timesOf(events);
+  const inserted = await execute(texts.insert, [id, first, last, events.length, lines.join('\n'), first]);
   if (inserted.length > 0) {
     await indexBatch(execute, texts.index, batch);
     return events;
@@ -125,17 +126,26 @@ function timesOf(events: readonly UsageEvent[]): [first: number, last: number] {
   return [first, last];
 }
 
+/**
+ * The number of a batch: above all others, as transactions run one after another. New ones have at least the time of their
+ * first event, so that numbers rise although retention has deleted all batches.
+ */
+const NEXT = '(SELECT coalesce(max(sequence), 0) + 1 FROM usage_batches WHERE sequence > 0)';
+
 /** @param $ returns the placeholder of a parameter by its number, from 1 */
-const textsWith = ($: (number: number) => string) => ({
-  insert: `INSERT INTO usage_batches (id, first_at, last_at, count, events) VALUES (${[1, 2, 3, 4, 5].map($).join(', ')}) ON CONFLICT (id) DO NOTHING RETURNING id`,
+const textsWith = ($: (number: number) => string, largest: string) => ({
+  insert: `INSERT INTO usage_batches (id, first_at, last_at, count, events, sequence) VALUES (${[1, 2, 3, 4, 5].map($).join(', ')}, ${largest}(${$(6)}, ${NEXT})) ON CONFLICT (id) DO NOTHING RETURNING id`,
   change: `INSERT INTO write_lock (id, writes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET writes = write_lock.writes + 1 RETURNING writes`,
   event: `INSERT INTO events (sequence, position, id, name, version, actor, request_id, data, created_at) VALUES (${[1, 2, 3, 4, 5, 6, 7, 8, 9].map($).join(', ')})`,
   lock: `UPDATE usage_batches SET count = count WHERE id = ${$(1)} RETURNING count, last_at`,
   index: `INSERT INTO usage_batch_index (batch, filter, max_cost_pico, max_duration_ms) VALUES (${[1, 2, 3, 4].map($).join(', ')}) ON CONFLICT (batch) DO UPDATE SET filter = excluded.filter, max_cost_pico = excluded.max_cost_pico, max_duration_ms = excluded.max_duration_ms`,
-  append: `UPDATE usage_batches SET count = ${$(1)}, last_at = ${$(2)}, events = events || ${$(3)} WHERE id = ${$(4)}`,
+  append: `UPDATE usage_batches SET count = ${$(1)}, last_at = ${$(2)}, events = events || ${$(3)}, sequence = ${NEXT} WHERE id = ${$(4)}`,
 });
 
-const TEXTS = { numbered: textsWith((number) => `$${number}`), plain: textsWith(() => '?') };
+const TEXTS = {
+  numbered: textsWith((number) => `$${number}`, 'greatest'),
+  plain: textsWith(() => '?', 'max'),
+};
 
 function rollupsOf<Row extends UsageSums>(
   table: string,

@@ -85,6 +85,8 @@ export interface TenantTables {
     archived: Generated<number>;
     /** 1 while lines of an archive are read back: they are not archived again. */
     restored: Generated<number>;
+    /** Rises with each batch, and with each addition to one, in the order of their transactions; 0 before there were numbers. */
+    sequence: Generated<number>;
   };
   /** Archives of usage events. */
   usage_archives: UsageArchiveRow;

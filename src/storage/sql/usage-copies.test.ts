@@ -30,6 +30,31 @@ for (const backend of BACKENDS) {
     });
     afterAll(() => server?.dispose());
 
+    test('come from batches whose numbers rise with each change, also late ones', async () => {
+      // Before the first tenant's database, as at a first start.
+      await (await openControlDatabase(server.connect())).close();
+      const database = server.freshName();
+      const databases = new TenantDatabases({
+        servers: new Map([['', server.connect()]]),
+        placementOf: () => ({ server: '', database }),
+        maxConnections: 2,
+      });
+      await databases.create({ server: '', database });
+      const usage = await server.openUsage(database);
+      const one = event('a', '1', FROM);
+      await storeUsage(usage, [batchOf('one', [one]), batchOf('two', [event('a', '2', FROM - DAY)])]);
+      await storeUsage(usage, [batchOf('one', [one, event('a', '3', FROM)])]);
+      await usage.close();
+      const rows = await databases.use({ tenant: 'a' }, (db) =>
+        db.selectFrom('usage_batches').select(['id', 'sequence']).orderBy('id').execute(),
+      );
+      expect(rows.map(({ id, sequence }) => [id, Number(sequence)])).toEqual([
+        ['one', FROM + 2],
+        ['two', FROM + 1],
+      ]);
+      await databases.close();
+    });
+
     test('are copied exactly, again after late usage, never by an older copy, and read by one query', async () => {
       const { db: control, close } = await openControlDatabase(server.connect());
       const names = new Map(['a', 'b'].map((tenant) => [tenant, server.freshName()]));

@@ -3,6 +3,7 @@ import type { Migrations } from '../database-schema.ts';
 import { addAsyncContents } from './async.ts';
 import { addBatchChunks, addBatchResults } from './batches.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
+import { addUsageSequence } from './exports.ts';
 import { addMetrics } from './metrics.ts';
 import { addPrompts } from './prompts.ts';
 import { addRequestLog } from './request-log.ts';
@@ -277,4 +278,5 @@ export const TENANT_MIGRATIONS: Migrations = {
   '0018_batch_chunks': { up: addBatchChunks },
   '0020_usage_scale': { up: addUsageScale },
   '0022_async_contents': { up: addAsyncContents },
+  '0023_usage_sequence': { up: addUsageSequence },
 };
