@@ -170,6 +170,6 @@ test('what the schema accepts loads to the same value from YAML', () => {
       });
       expect(loadText(text).config).toEqual(expected);
     }),
-    { numRuns: runs(300) },
+    { numRuns: runs(120) },
   );
 });

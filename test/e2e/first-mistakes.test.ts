@@ -49,11 +49,11 @@ describe('a base URL', () => {
 });
 
 test("unknown paths below /v1/messages have errors in Anthropic's form", async () => {
-  const response = await send('/v1/messages/batches', { 'x-api-key': gateway.adminKey });
+  const response = await send('/v1/messages/drafts', { 'x-api-key': gateway.adminKey });
   expect(response.status).toBe(404);
   expect(asObject(await response.json())).toMatchObject({
     type: 'error',
-    error: { type: 'not_found_error', message: expect.stringContaining('/v1/messages/batches') },
+    error: { type: 'not_found_error', message: expect.stringContaining('/v1/messages/drafts') },
   });
   expect(response.headers.get('request-id')).toBe(response.headers.get('x-request-id'));
 });

@@ -281,6 +281,7 @@ describe.skipIf(!hasPrometheus || !hasAlertmanager)('monitoring', () => {
       ...[failing, dead, slow, queue, rejected, quota, budget, tokens, spans, cpu, full, second()],
       exporterFault([['RedisDown', { job: 'redis' }]], 'redis_up', 0),
       exporterFault([['PostgresqlDown', { job: 'postgres' }]], 'pg_up', 0),
+      exporterFault([['RegionDown', { region: 'us' }]], 'weir_region_up{region="us"}', 0),
       exporterFault(
         [['PodNotReady', { pod: 'weir-0' }]],
         'kube_pod_status_ready{namespace="weir",pod="weir-0",uid="7d0c",condition="true"}',

@@ -135,7 +135,7 @@ test('keys that a kind does not take, and those that it lacks, are named', () =>
     guardrailSchema('gateway')
       .safeParse({ id: 'g', action: 'block', ...more })
       .error?.issues.map(({ path }) => path.join('.'));
-  expect(faults({ kind: 'lakera', server: { region: 'eu', api_key: 'k' } })).toEqual(['server.region']);
+  expect(faults({ kind: 'lakera', server: { guardrail: 'g', api_key: 'k' } })).toEqual(['server.guardrail']);
   expect(faults({ kind: 'bedrock-guardrail', server: {} })).toEqual(['server.region', 'server.guardrail']);
   expect(faults({ kind: 'pii', server: { url: 'http://a' } })).toEqual(['server']);
   expect(faults({ kind: 'openai-moderation', server: { api_key: 'k' }, action: 'redact' })).toEqual([
