@@ -73,14 +73,22 @@ describe.skipIf(!hasPostgres || !hasRedis)('a request with all limits on', () =>
     const sql = (await transactions()) - before[0];
     expect(sql).toBeLessThan(BESIDE);
     // One script before the request, and one after it, for which no request waits; fewer where requests arrive together.
-    await eventually('all is settled', async () => {
-      const limits = dataOf(await done(gateway, 'GET', '/tenants/hot/limits'));
-      return limits.every(({ of, used }) => of !== 'concurrent_requests' || used === 0);
-    });
+    await eventually(
+      'all is settled',
+      async () => {
+        const limits = dataOf(await done(gateway, 'GET', '/tenants/hot/limits'));
+        return limits.every(({ of, used }) => of !== 'concurrent_requests' || used === 0);
+      },
+      20_000,
+    );
     expect((await scripts()) - before[1]).toBeLessThan(2 * REQUESTS);
-    await eventually('all is recorded', async () => {
-      const [sums] = dataOf(await done(gateway, 'GET', '/tenants/hot/usage'));
-      return sums?.requests === REQUESTS + 1;
-    });
-  });
+    await eventually(
+      'all is recorded',
+      async () => {
+        const [sums] = dataOf(await done(gateway, 'GET', '/tenants/hot/usage'));
+        return sums?.requests === REQUESTS + 1;
+      },
+      20_000,
+    );
+  }, 60_000);
 });
