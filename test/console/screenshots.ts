@@ -133,7 +133,7 @@ const SHOTS: readonly Shot[] = [
   { name: 'billing-details', path: 'invoices?tab=details', tenant: 'acme' },
   { name: 'prices', path: 'invoices?tab=prices' },
   { name: 'costs', path: 'invoices?tab=costs' },
-  { name: 'alerts', path: 'alerts' },
+  { name: 'alerts', path: 'alerts?tab=rules' },
   { name: 'events', path: 'events', tenant: 'acme' },
   { name: 'event-log', path: 'events?tab=log', tenant: 'acme' },
   {
