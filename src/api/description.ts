@@ -8,29 +8,20 @@ import { liveQuery } from './admin/live.ts';
 import { overrideRequest, targetStates } from './admin/routing.ts';
 import { ownUsageReport } from './admin/usage-report.ts';
 import {
-  messageBatch,
-  messageBatchDeleted,
-  messageBatchList,
-  messageBatchQuery,
-  messageBatchRequest,
-} from './anthropic/batches.ts';
-import {
   anthropicErrorResponse,
   countTokensRequest,
   countTokensResponse,
   messagesRequest,
   messagesResponse,
 } from './anthropic/endpoints.ts';
-import { asyncObject } from './async-requests.ts';
 import { AUTH_DOCUMENTS } from './auth/documents.ts';
+import { BACKGROUND_DOCUMENTS } from './background-documents.ts';
 import { cacheCleared, cacheClearQuery, cacheStats, cacheStatsQuery } from './cache.ts';
 import { modelList, modelObject } from './models/endpoints.ts';
 import { promptRequest, promptResponse } from './native/endpoints.ts';
 import { rerankRequest, rerankResponse } from './native/rerank.ts';
 import { suggestModelRequest, suggestModelResponse } from './native/suggest-model.ts';
 import { text2sqlRequest, text2sqlResponse } from './native/text2sql.ts';
-import { batchList, batchObject, batchQuery, batchRequest } from './openai/batches.ts';
-import { fileDeleted, fileList, fileObject, fileQuery } from './openai/files.ts';
 import { moderationRequest, moderationResponse } from './openai/moderations.ts';
 import {
   responseDeleted,
@@ -124,153 +115,7 @@ const ROUTES: readonly DocumentedRoute[] = [
     parameters: ['id'],
     response: responseDeleted,
   },
-  {
-    method: 'get',
-    path: '/v1/async/{async}',
-    tag: 'Inference',
-    summary: 'Get a queued request and its response',
-    description: 'Of a request that was sent with `Prefer: respond-async`. docs/async.md shows its use.',
-    parameters: ['async'],
-    response: asyncObject,
-  },
-  {
-    method: 'delete',
-    path: '/v1/async/{async}',
-    tag: 'Inference',
-    summary: 'Cancel a queued request',
-    description: 'Deletes its content and its response, too.',
-    parameters: ['async'],
-    response: asyncObject,
-  },
-  {
-    method: 'post',
-    path: '/v1/files',
-    tag: 'Batches',
-    summary: 'Upload a file',
-    description:
-      'A form (`multipart/form-data`) with the fields `file` and `purpose`, and perhaps `expires_after[anchor]` (`created_at`) and `expires_after[seconds]`.',
-    response: fileObject,
-  },
-  {
-    method: 'get',
-    path: '/v1/files',
-    tag: 'Batches',
-    summary: 'List files',
-    query: fileQuery,
-    response: fileList,
-  },
-  {
-    method: 'get',
-    path: '/v1/files/{file}',
-    tag: 'Batches',
-    summary: 'Get a file',
-    parameters: ['file'],
-    response: fileObject,
-  },
-  {
-    method: 'get',
-    path: '/v1/files/{file}/content',
-    tag: 'Batches',
-    summary: 'Get the content of a file',
-    parameters: ['file'],
-    responseType: 'application/octet-stream',
-  },
-  {
-    method: 'delete',
-    path: '/v1/files/{file}',
-    tag: 'Batches',
-    summary: 'Delete a file',
-    parameters: ['file'],
-    response: fileDeleted,
-  },
-  {
-    method: 'post',
-    path: '/v1/batches',
-    tag: 'Batches',
-    summary: 'Create a batch of requests',
-    description: 'Each line of the input file is a request. docs/batches.md shows the form.',
-    request: batchRequest,
-    response: batchObject,
-  },
-  {
-    method: 'get',
-    path: '/v1/batches',
-    tag: 'Batches',
-    summary: 'List batches',
-    query: batchQuery,
-    response: batchList,
-  },
-  {
-    method: 'get',
-    path: '/v1/batches/{batch}',
-    tag: 'Batches',
-    summary: 'Get a batch',
-    parameters: ['batch'],
-    response: batchObject,
-  },
-  {
-    method: 'post',
-    path: '/v1/batches/{batch}/cancel',
-    tag: 'Batches',
-    summary: 'Cancel a batch',
-    parameters: ['batch'],
-    response: batchObject,
-  },
-  {
-    method: 'post',
-    path: '/v1/messages/batches',
-    tag: 'Batches',
-    summary: "Create a batch of messages in Anthropic's format",
-    request: messageBatchRequest,
-    response: messageBatch,
-    error: anthropicErrorResponse,
-  },
-  {
-    method: 'get',
-    path: '/v1/messages/batches',
-    tag: 'Batches',
-    summary: 'List batches of messages',
-    query: messageBatchQuery,
-    response: messageBatchList,
-    error: anthropicErrorResponse,
-  },
-  {
-    method: 'get',
-    path: '/v1/messages/batches/{batch}',
-    tag: 'Batches',
-    summary: 'Get a batch of messages',
-    parameters: ['batch'],
-    response: messageBatch,
-    error: anthropicErrorResponse,
-  },
-  {
-    method: 'post',
-    path: '/v1/messages/batches/{batch}/cancel',
-    tag: 'Batches',
-    summary: 'Cancel a batch of messages',
-    parameters: ['batch'],
-    response: messageBatch,
-    error: anthropicErrorResponse,
-  },
-  {
-    method: 'get',
-    path: '/v1/messages/batches/{batch}/results',
-    tag: 'Batches',
-    summary: 'Get the results of a batch of messages',
-    description: 'A line of JSON for each request.',
-    parameters: ['batch'],
-    responseType: 'application/x-jsonl',
-    error: anthropicErrorResponse,
-  },
-  {
-    method: 'delete',
-    path: '/v1/messages/batches/{batch}',
-    tag: 'Batches',
-    summary: 'Delete a batch of messages',
-    parameters: ['batch'],
-    response: messageBatchDeleted,
-    error: anthropicErrorResponse,
-  },
+  ...BACKGROUND_DOCUMENTS,
   {
     method: 'post',
     path: '/v1/messages',

@@ -75,7 +75,7 @@ export interface JobParts {
 }
 
 /** Everything that a gateway does at intervals. */
-export function backgroundJobs(parts: JobParts): readonly Job[] {
+function backgroundJobs(parts: JobParts): readonly Job[] {
   const {
     stores,
     durableEvents,
@@ -360,4 +360,9 @@ export async function publishPendingChanges(
     await nextTurn();
     await writer.publish({ tenant: id });
   }
+}
+
+/** A worker leaves to its parent what concerns the machine or the databases. */
+export function jobsOf(isWorker: boolean, parts: JobParts): readonly Job[] {
+  return backgroundJobs(parts).filter(({ byParent }) => !isWorker || byParent !== true);
 }

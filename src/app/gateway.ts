@@ -31,11 +31,10 @@ import { ConfigItems } from '../tenancy/config-items.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { AuditAnchors } from './audit-anchors.ts';
-import { backgroundJobs, CHECK_EVERY_MS, type JobParts, publishPendingChanges } from './background-jobs.ts';
+import { CHECK_EVERY_MS, jobsOf, publishPendingChanges } from './background-jobs.ts';
 import { createBatches } from './batches.ts';
 import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
-import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
 import { configOperations, EffectiveConfig } from './config-overlay.ts';
 import { ConfigSecrets } from './config-secrets.ts';
@@ -50,7 +49,7 @@ import { findEngines } from './find-engines.ts';
 import { ensureAdminKey, homeTenants } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { createHardware } from './hardware.ts';
-import { type Job, JobRunner } from './job-runner.ts';
+import { JobRunner } from './job-runner.ts';
 import { createJobs } from './jobs.ts';
 import { LazyAlerts } from './lazy-alerts.ts';
 import { LazyBilling } from './lazy-billing.ts';
@@ -60,6 +59,7 @@ import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
 import { createMetricExport } from './metric-export.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
+import { openChangeChannel } from './open-change-channel.ts';
 import { PluginParts } from './plugins.ts';
 import { simulatorTransport } from './provider-registry.ts';
 import { RegionParts } from './regions.ts';
@@ -493,16 +493,4 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await stores.close();
     },
   });
-}
-
-/** A worker leaves to its parent what concerns the machine or the databases. */
-function jobsOf(isWorker: boolean, parts: JobParts): readonly Job[] {
-  return backgroundJobs(parts).filter(({ byParent }) => !isWorker || byParent !== true);
-}
-
-/** Loads its module only with Redis. */
-async function openChangeChannel(config: Config, events: EventBus): Promise<ChangeChannel | undefined> {
-  if (config.storage.redis_url === null) return undefined;
-  const { createChangeChannel } = await import('./change-channel.ts');
-  return createChangeChannel(config, randomIds('gw_')(), events);
 }

@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import { type LimitPortion, portionOf } from '../core/limit-portion.ts';
 import { NestedMap } from '../core/nested-map.ts';
-import { DEFAULT_TENANT, type GuardrailDocuments, type Principal } from '../core/principal.ts';
+import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import type { TenantResidency } from '../core/region.ts';
 import type { EventSink } from '../events/event-bus.ts';
@@ -22,6 +22,7 @@ import {
 } from './documents.ts';
 import type { KeyRestrictions } from './key-restrictions.ts';
 import { type SecretDigester, sameDigest } from './key-secrets.ts';
+import { guardrailsOf, isAlive, outputLimitOf, tagLimitsOf } from './principal-parts.ts';
 import { residencyOf } from './residency-document.ts';
 
 /** A tenant, as every gateway holds it in memory. */
@@ -476,41 +477,4 @@ export class AccessList {
 
 function newKey(digest: string, tenant: string, document: KeyDocument): KnownKey {
   return { digest, tenant, document, isCurrent: true, principal: undefined, generation: -1 };
-}
-
-/** @param now called only for keys that expire */
-function isAlive({ revoked_at, expires_at }: KeyDocument, now: () => number): boolean {
-  return revoked_at === null && (expires_at === null || now() < expires_at);
-}
-
-function outputLimitOf(key = Number.POSITIVE_INFINITY, tenant = Number.POSITIVE_INFINITY) {
-  if (key === Number.POSITIVE_INFINITY && tenant === Number.POSITIVE_INFINITY) return undefined;
-  return key <= tenant ? { max: key, of: 'the API key' } : { max: tenant, of: 'the tenant' };
-}
-
-function tagLimitsOf(
-  { id, document }: KnownTenant,
-  portion?: LimitPortion,
-): ReadonlyMap<string, SubjectLimits> | undefined {
-  const entries = Object.entries(document.tag_limits);
-  if (entries.length === 0) return undefined;
-  return new Map(
-    entries.map(([tag, limits]) => [
-      tag,
-      {
-        scope: 'tag',
-        id: `${id}/${tag}`,
-        name: tag,
-        limits: portionOf(limitsOf(limits), portion),
-        timeZone: document.time_zone,
-      },
-    ]),
-  );
-}
-
-function guardrailsOf(
-  tenant: GuardrailDocuments['tenant'],
-  key: GuardrailDocuments['key'],
-): GuardrailDocuments | undefined {
-  return tenant?.length || key?.length ? { tenant, key } : undefined;
 }

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { sharedCertificate } from '../support/certificates.ts';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { createGate } from '../support/gate.ts';
 import {
   collected,
   detailsOf,
+  failure,
   type GrpcTestGateway,
   HEALTH,
   KSERVE,
   startGrpcGateway,
-  TestGrpcClient,
+  type TestGrpcClient,
   WEIR,
 } from '../support/grpc-gateway.ts';
 import { chatAnswer, chatEvent } from '../support/inference.ts';
@@ -37,15 +37,6 @@ afterAll(async () => {
 
 const user = (text: string) => ({ role: 'user', content: { text } });
 const hello = { model: 'chat', messages: [user('Hi')] };
-
-async function failure(call: Promise<unknown>): Promise<ServiceError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: ServiceError) => thrown,
-  );
-  if (!error) throw new Error('the call succeeded');
-  return error;
-}
 
 const lastBody = () => mock.requests.at(-1)?.json();
 const metric = async (line: RegExp) => line.exec(await gateway.gateway.metrics.render())?.[1];
@@ -456,51 +447,6 @@ describe('health and reflection need no key', () => {
       ]);
     },
   );
-});
-
-describe('TLS and shutdown', () => {
-  test('serves TLS with the certificate, and uses another one for new connections', async () => {
-    const { cert, key } = sharedCertificate();
-    const secure = await startGrpcGateway({ tls: { cert, key } });
-    const trusted = credentials.createSsl(Buffer.from(cert));
-    const connected = new TestGrpcClient(`localhost:${secure.port}`, secure.adminKey, trusted);
-    try {
-      expect((await connected.unary(`${HEALTH}/Check`, {})).message).toEqual({ status: 'SERVING' });
-      secure.server.useCredentials({ cert, key });
-      const again = new TestGrpcClient(`localhost:${secure.port}`, secure.adminKey, trusted);
-      expect((await again.unary(`${WEIR}/ListModels`, {})).message).toHaveProperty('data');
-      again.close();
-    } finally {
-      connected.close();
-      await secure.close();
-    }
-  });
-
-  test('a draining gateway rejects calls with a status to retry, watchers learn it, and streams end well', async () => {
-    const own = await startGrpcGateway({ config: mockConfig(mock.url, { limits: { per_ip: null } }) });
-    const connected = own.connect();
-    const gate = createGate();
-    mock.respond(slow([chatEvent('Hel'), chatEvent('lo', 'stop'), 'data: [DONE]\n\n'], gate));
-    gate.release();
-    const watch = connected.open(`${HEALTH}/Watch`, {}, { key: '' });
-    const states: unknown[] = [];
-    watch.on('data', (state: unknown) => states.push(state));
-    watch.on('error', () => undefined);
-    const running = connected.open(`${WEIR}/StreamChatCompletion`, hello);
-    const ended = collected(running);
-    await new Promise<void>((resolve) => running.once('data', () => resolve()));
-    void own.gateway.lifecycle.drain();
-    own.tick();
-    const error = await failure(connected.unary(`${WEIR}/ChatCompletion`, hello));
-    expect(error.code).toBe(status.UNAVAILABLE);
-    expect(detailsOf(error)).toMatchObject({ ErrorInfo: { reason: 'SHUTTING_DOWN' }, RetryInfo: 1 });
-    expect(states).toEqual([{ status: 'SERVING' }, { status: 'NOT_SERVING' }]);
-    own.server.retireConnections();
-    gate.open();
-    expect((await ended).status.code).toBe(status.OK);
-    watch.cancel();
-    await own.close();
-  });
 });
 
 function rejectFailed({ status: end }: { readonly status: { readonly code: number } }): never {

@@ -276,3 +276,13 @@ function fieldsOf(bytes: Buffer): Map<number, Buffer[]> {
   }
   return fields;
 }
+
+/** @returns the error of a call @throws Error for one that succeeds */
+export async function failure(call: Promise<unknown>): Promise<grpc.ServiceError> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: grpc.ServiceError) => thrown,
+  );
+  if (!error) throw new Error('the call succeeded');
+  return error;
+}

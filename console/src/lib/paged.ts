@@ -23,7 +23,7 @@ export interface PagedList<Row> {
 /**
  * Reads a list page by page as it is scrolled.
  * @param path undefined reads nothing
- * @param refetchMs milliseconds after which it is read again; not by itself when absent
+ * @param refetchMs milliseconds after which the list is read again; absent: only `refetch` reads it again
  */
 export function usePaged<Row>(
   path: string | undefined,
