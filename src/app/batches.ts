@@ -9,6 +9,7 @@ import { RunLines } from '../batches/run-lines.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError } from '../core/errors.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import { Files, type FilesOptions } from '../files/files.ts';
 import { openAiErrorBody } from '../http/error-body.ts';
 import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
@@ -18,6 +19,9 @@ import { dataFolder } from './database-servers.ts';
 import type { Job } from './job-runner.ts';
 import type { JobParts } from './jobs.ts';
 import type { Stores } from './stores.ts';
+
+/** Cancelled batches that a process remembers; all others are asked of the database every few seconds. */
+const KEPT_CANCELLATIONS = 1_000;
 
 export interface BatchOptions {
   /** The active configuration. */
@@ -47,7 +51,7 @@ export function createBatches(options: BatchOptions): BatchServices {
   const bounds = () => boundsOf(config(), services.bodyLimit());
   const parts: Parts = {
     ...{ control, databases, clock, outbox, files, storage, bounds, queue: queued.queue },
-    cancelled: new Set(),
+    cancelled: new RecentMap(KEPT_CANCELLATIONS),
     runLine: (request) => runLine(options, request),
     isReady: () => services.lifecycle.state === 'ready',
     // Not an event: each line counts.
@@ -97,7 +101,7 @@ export function batchAdministration(
   const bounds = () => boundsOf(config, config.server.body_limit);
   return new Batches({
     ...{ control, databases, clock, queue, outbox, files, bounds },
-    cancelled: new Set(),
+    cancelled: new RecentMap(KEPT_CANCELLATIONS),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayError } from '../core/errors.ts';
+import type { RecentMap } from '../core/recent-map.ts';
 import type { Outbox } from '../events/outbox.ts';
 import type { NewEvent } from '../events/stored-event.ts';
 import type { Files } from '../files/files.ts';
@@ -62,8 +63,8 @@ export interface BatchParts {
   readonly runLine: (request: LineRequest) => Promise<LineResponse>;
   /** Whether lines may start. */
   readonly isReady: () => boolean;
-  /** Batches that this process has cancelled and that have not ended: no further line of them starts here. */
-  readonly cancelled: Set<string>;
+  /** Batches that this process has cancelled: no further line of them starts here. */
+  readonly cancelled: RecentMap<string, true>;
   /** Called with the outcome of each line. */
   readonly onLine: (outcome: 'completed' | 'failed' | 'retried') => void;
 }

@@ -7,6 +7,7 @@ import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import { Outbox } from '../events/outbox.ts';
 import { Files } from '../files/files.ts';
 import { JobWorker } from '../jobs/job-worker.ts';
@@ -83,7 +84,7 @@ async function install(
   const queue = new SqlJobQueue({ control, clock, weightOf: () => 1, random: () => 0 });
   const state = { isReady: true };
   const parts: BatchParts = {
-    ...{ control, databases, clock, queue, files, storage, cancelled: new Set() },
+    ...{ control, databases, clock, queue, files, storage, cancelled: new RecentMap<string, true>(100) },
     isReady: () => state.isReady,
     outbox: new Outbox(control, sources, () => undefined),
     bounds: () => ({ maxLines: 1_000, maxLine: 10_000, maxActive: 2, concurrency: 4, keepMs: DAY_MS }),
@@ -302,6 +303,40 @@ describe('what a tenant may have', () => {
     );
     const created = (await Promise.allSettled(several)).filter(({ status }) => status === 'fulfilled');
     expect(created).toHaveLength(2);
+  });
+
+  test('is shared by uploads that arrive at the same time', async () => {
+    const { files } = await install(sqlite, () => OK);
+    const { promise: others, resolve: release } = Promise.withResolvers<void>();
+    async function* part() {
+      yield Buffer.alloc(900_000);
+      await others;
+    }
+    const about = () => ({ purpose: 'batch', filename: 'x', expiresAt: null });
+    const uploads = Array.from({ length: 3 }, () => files.upload(OWNER, part(), about));
+    // Before one of them has ended.
+    await expect(Promise.race(uploads)).rejects.toMatchObject({ code: 'quota_exceeded' });
+    release();
+    const stored = (await Promise.allSettled(uploads)).filter(({ status }) => status === 'fulfilled');
+    expect(stored).toHaveLength(2);
+    await expect(files.upload(OWNER, part(), about)).rejects.toMatchObject({ code: 'quota_exceeded' });
+    const [one] = await files.list({ tenant: TENANT, limit: 1, order: 'asc', after: undefined });
+    await files.delete(TENANT, one?.id ?? '');
+    expect((await files.upload(OWNER, part(), about)).bytes).toBe(900_000);
+  });
+
+  test('is listed without what has expired, and pages are full', async () => {
+    const { files, clock } = await install(sqlite, () => OK);
+    async function* part() {
+      yield Buffer.from('x');
+    }
+    const upload = (expiresAt: number | null) =>
+      files.upload(OWNER, part(), () => ({ purpose: 'batch', filename: 'x', expiresAt }));
+    await upload(clock.wallTime() + 1_000);
+    clock.advance(1_000);
+    const { id } = await upload(null);
+    const page = await files.list({ tenant: TENANT, limit: 1, order: 'asc', after: undefined });
+    expect(page.map((file) => file.id)).toEqual([id]);
   });
 
   test('does not grow with batches that fail, or that were rejected', async () => {

@@ -110,7 +110,7 @@ export class Batches {
       if (batch.status === 'cancelling' || batch.status === 'cancelled') return this.get(tenant, id, form);
       throw new GatewayError('conflict', `Cannot cancel a batch with status '${batch.status}'.`);
     }
-    this.parts.cancelled.add(id);
+    this.parts.cancelled.set(id, true);
     queue.wake(FINISH);
     return batchOf(row);
   }

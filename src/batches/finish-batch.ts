@@ -61,7 +61,6 @@ export class FinishBatch implements JobHandler {
     const unfinished = Math.max(0, row.total - sums.completed - sums.failed);
     const files = await this.#writeFiles(row, sums, status, context.signal);
     await this.#end(row, { sums, unfinished, status, files }, context);
-    this.parts.cancelled.delete(id);
     await this.#cleanUp(row);
     return undefined;
   }

@@ -100,7 +100,7 @@ export class RunLines implements JobHandler {
     const { batch, writer, signal } = run;
     if (run.isOver || run.waitUntil !== undefined || signal.aborted) return false;
     if (writer.isClosed || writer.hasFailed || !isReady()) return false;
-    if (cancelled.has(batch.id) || clock.wallTime() >= batch.expiresAt) run.isOver = true;
+    if (cancelled.get(batch.id) || clock.wallTime() >= batch.expiresAt) run.isOver = true;
     else if (clock.now() - run.checkedAt >= CHECK_MS) {
       run.checkedAt = clock.now();
       run.isOver = (await batchById(control, batch.id))?.status !== 'in_progress';

@@ -53,6 +53,9 @@ const PREFIX = 'files/';
  * after it, so that a row always has its content. Methods reject with GatewayError or the store's error.
  */
 export class Files {
+  /** By tenant, while one has uploads. */
+  readonly #arriving = new Map<string, ArrivingFiles>();
+
   constructor(private readonly options: FilesOptions) {}
 
   get bounds(): FileBounds {
@@ -70,18 +73,37 @@ export class Files {
     describe: () => NewFile | Promise<NewFile>,
   ): Promise<StoredFile> {
     const { control } = this.options;
-    assertQuota(await fileUse(control, owner.tenant), 0, this.bounds);
+    const stored = await fileUse(control, owner.tenant);
+    assertQuota(stored, 0, this.bounds);
     const id = newFileId();
-    const measured = new MeasuredContent(content, this.bounds.maxSize);
-    return this.#store(id, measured, async () => {
+    const arriving = this.#arrivingOf(owner.tenant);
+    arriving.uploads += 1;
+    arriving.stored = stored.bytes;
+    const measured = new MeasuredContent(content, this.bounds.maxSize, (bytes) => {
+      arriving.bytes += bytes;
+      assertSize(arriving.stored + arriving.bytes, this.bounds);
+    });
+    const storing = this.#store(id, measured, async () => {
       const row = rowOf(id, owner, await describe(), measured, this.options.clock.wallTime());
       await control.transaction().execute(async (transaction) => {
         await transaction.insertInto('files').values(row).execute();
         // With the row of this file: of uploads at the same time, one finds the quota used up.
         assertQuota(await fileUse(transaction, owner.tenant), 1, this.bounds);
       });
+      arriving.stored += row.bytes;
       return row;
     });
+    return storing.finally(() => {
+      arriving.uploads -= 1;
+      arriving.bytes -= measured.bytes;
+      if (arriving.uploads === 0) this.#arriving.delete(owner.tenant);
+    });
+  }
+
+  #arrivingOf(tenant: string): ArrivingFiles {
+    const known = this.#arriving.get(tenant) ?? { uploads: 0, bytes: 0, stored: 0 };
+    this.#arriving.set(tenant, known);
+    return known;
   }
 
   /** Stores a file that Weir writes, which counts for no quota. @param id from `newFileId`; an existing file is replaced */
@@ -92,7 +114,7 @@ export class Files {
     content: AsyncIterable<Uint8Array>,
   ): Promise<StoredFile> {
     const { control, clock } = this.options;
-    const measured = new MeasuredContent(content, Number.POSITIVE_INFINITY);
+    const measured = new MeasuredContent(content, Number.POSITIVE_INFINITY, () => undefined);
     const owner = { tenant, keyId: '', member: null };
     return this.#store(id, measured, async () => {
       const row = { ...rowOf(id, owner, file, measured, clock.wallTime()), own: 1 };
@@ -116,9 +138,8 @@ export class Files {
 
   /** @returns a page of a tenant's files */
   async list(page: CreatedPage & { readonly purpose?: string | undefined }): Promise<StoredFile[]> {
-    const now = this.options.clock.wallTime();
-    const rows = await listFiles(this.options.control, page);
-    return rows.filter((row) => !isExpired(row, now)).map(fileOf);
+    const rows = await listFiles(this.options.control, page, this.options.clock.wallTime());
+    return rows.map(fileOf);
   }
 
   /** @returns the content of a file @throws ObjectMissingError where it is lost, such as after a restore without it */
@@ -192,6 +213,14 @@ export function newFileId(): string {
   return `file-${randomBytes(16).toString('hex')}`;
 }
 
+/** Uploads of one tenant that have begun and not ended: their parts are on the disk, without a row. */
+interface ArrivingFiles {
+  uploads: number;
+  bytes: number;
+  /** Bytes of the tenant's files with a row, when the latest upload began, and of those stored since. */
+  stored: number;
+}
+
 /** A content that is counted and hashed while it is read. */
 class MeasuredContent implements AsyncIterable<Uint8Array> {
   bytes = 0;
@@ -202,12 +231,15 @@ class MeasuredContent implements AsyncIterable<Uint8Array> {
   constructor(
     private readonly content: AsyncIterable<Uint8Array>,
     private readonly maxSize: number,
+    /** Called with the length of each part; what it throws ends the content. */
+    private readonly onBytes: (bytes: number) => void,
   ) {}
 
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     try {
       for await (const part of this.content) {
         this.bytes += part.length;
+        this.onBytes(part.length);
         if (this.bytes > this.maxSize) throw tooLarge(this.maxSize);
         this.#hash.update(part);
         yield part;
@@ -256,14 +288,19 @@ function isExpired({ expires_at }: FileRow, now: number): boolean {
 
 /** @param own files that were counted already */
 function assertQuota(use: { count: number; bytes: number }, own: number, bounds: FileBounds): void {
-  const { maxCount, maxTotal } = bounds;
+  const { maxCount } = bounds;
   if (use.count - own >= maxCount) {
     throw new GatewayError(
       'quota_exceeded',
       `The tenant has ${maxCount} files, which is the maximum (files.max_count). Delete files, or let them expire.`,
     );
   }
-  if (use.bytes > maxTotal) {
+  assertSize(use.bytes, bounds);
+}
+
+/** @throws GatewayError `quota_exceeded` */
+function assertSize(bytes: number, { maxTotal }: FileBounds): void {
+  if (bytes > maxTotal) {
     throw new GatewayError(
       'quota_exceeded',
       `The files of the tenant would be larger than ${maxTotal} bytes in total (files.max_total). Delete files, or let them expire.`,

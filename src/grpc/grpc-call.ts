@@ -29,6 +29,8 @@ const MAX_SECONDS_BEHIND = 20;
 /** The pipeline ends a request at its deadline with more to say; the call itself ends this much later. Milliseconds. */
 const DEADLINE_GRACE = 100;
 const MAX_TIMER = 2_147_483_647;
+/** Bytes that a message that waits takes beside its content: empty ones are not free. */
+const MESSAGE_BYTES = 128;
 
 /** One call of a method: the messages of both sides, its metadata, and its end, which happens once. */
 export class GrpcCall implements StreamHandler {
@@ -114,7 +116,7 @@ export class GrpcCall implements StreamHandler {
   async next(): Promise<unknown> {
     const message = await this.#next();
     if (!message) return undefined;
-    this.#queued -= message.bytes.length;
+    this.#queued -= message.bytes.length + MESSAGE_BYTES;
     return this.#decoded(await this.#uncompressed(message));
   }
 
@@ -247,7 +249,8 @@ export class GrpcCall implements StreamHandler {
   }
 
   #received(message: IncomingMessage): void {
-    this.#queued += message.bytes.length;
+    this.#keepMore(MESSAGE_BYTES);
+    this.#queued += message.bytes.length + MESSAGE_BYTES;
     this.#count += 1;
     if (this.#count > 1 && !this.method.clientStreams) throw invalid('The method takes one message.');
     this.#clock.restart();

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Outbox } from '../events/outbox.ts';
 import type { Calendar } from '../limits/calendar.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import type { ReportScheduleRow } from '../storage/sql/report-tables.ts';
 import type { Sources } from '../tenancy/change-context.ts';
 import type { ReportBuilder } from './report-builder.ts';
 import { periodAt, periodBefore } from './report-period.ts';
@@ -10,8 +11,8 @@ import { type ReportSchedule, scheduleOf } from './schedules.ts';
 /** After the end of a period: usage of the last seconds arrives, and copies of daily sums are renewed every hour. */
 const TENANT_DELAY_MS = 10 * 60_000;
 const PLATFORM_DELAY_MS = 2 * 3_600_000;
-/** Schedules of one run. */
-const MAX_DUE = 50;
+/** Schedules that are read at a time. */
+const DUE_AT_ONCE = 50;
 /** Periods that a gateway makes up for after it was off; older ones are left out. */
 const MAX_MISSED = 7;
 const DAY_MS = 86_400_000;
@@ -39,17 +40,9 @@ export class ReportRun {
   async run(): Promise<number> {
     const { control, sources } = this.options;
     const now = sources.clock.wallTime();
-    const due = await control
-      .selectFrom('report_schedules')
-      .selectAll()
-      .where('enabled', '=', 1)
-      .where('next_end', '<=', now - TENANT_DELAY_MS)
-      .orderBy('next_end')
-      .limit(MAX_DUE)
-      .execute();
     const failures: unknown[] = [];
     let made = 0;
-    for (const row of due) {
+    for await (const row of this.#due(now)) {
       try {
         if (await this.#make(scheduleOf(row), now)) made += 1;
       } catch (error) {
@@ -62,6 +55,33 @@ export class ReportRun {
       .execute();
     if (failures.length > 0) throw failures[0];
     return made;
+  }
+
+  /** Every schedule that is due, some at a time: those that fail again and again do not keep others from their turn. */
+  async *#due(now: number): AsyncGenerator<ReportScheduleRow> {
+    let last: ReportScheduleRow | undefined;
+    do {
+      const after = last;
+      const rows = await this.options.control
+        .selectFrom('report_schedules')
+        .selectAll()
+        .where('enabled', '=', 1)
+        .where('next_end', '<=', now - TENANT_DELAY_MS)
+        .$if(after !== undefined, (query) =>
+          query.where(({ eb, or, and }) =>
+            or([
+              eb('next_end', '>', after?.next_end ?? 0),
+              and([eb('next_end', '=', after?.next_end ?? 0), eb('id', '>', after?.id ?? '')]),
+            ]),
+          ),
+        )
+        .orderBy('next_end')
+        .orderBy('id')
+        .limit(DUE_AT_ONCE)
+        .execute();
+      yield* rows;
+      last = rows.length < DUE_AT_ONCE ? undefined : rows.at(-1);
+    } while (last !== undefined);
   }
 
   /** @returns whether a report was made */

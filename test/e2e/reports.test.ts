@@ -186,6 +186,28 @@ for (const database of INSTALLATION_DATABASES) {
       await stores.control.deleteFrom('report_schedules').execute();
     }, 60_000);
 
+    test('are made although many others fail', async () => {
+      const { stores, setTime } = installation;
+      setTime(at('2027-02-01T12:00:00Z'));
+      const daily = settings({ name: 'x', period: 'daily' });
+      const good = await first.schedules.create('zurich', daily, BY_TEST);
+      const broken = Array.from({ length: 60 }, (_, index) => `rsc_broken_${index}`);
+      const row = await stores.control
+        .selectFrom('report_schedules')
+        .selectAll()
+        .where('id', '=', good.id)
+        .executeTakeFirstOrThrow();
+      // They are due for longer than the one that can be made.
+      await stores.control
+        .insertInto('report_schedules')
+        .values(broken.map((id) => ({ ...row, id, document: '{}', next_end: 1 })))
+        .execute();
+      setTime(at('2027-02-02T00:00:00Z'));
+      await expect(first.run.run()).rejects.toThrow();
+      expect((await first.reports.list('zurich', 1, undefined))[0]?.schedule).toBe(good.id);
+      await stores.control.deleteFrom('report_schedules').execute();
+    });
+
     test('of all tenants read copies of daily sums', async () => {
       const { stores, setTime } = installation;
       await copyUsageDays(stores.control, stores.databases, 'zurich');

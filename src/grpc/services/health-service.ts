@@ -13,6 +13,9 @@ export interface HealthOptions {
 
 /** `grpc.health.v1.Health`. Every service has the state of the gateway. Needs no key, as the health routes over HTTP. */
 export class HealthService {
+  /** One check for all watchers that ask at the same time. */
+  #checking: Promise<boolean> | undefined;
+
   constructor(private readonly options: HealthOptions) {}
 
   /** @param name of the method */
@@ -38,8 +41,18 @@ export class HealthService {
   }
 
   async #statusOf(call: GrpcCall, service: string): Promise<ServingStatus> {
-    if (service !== '' && !this.options.services.includes(service)) return 'SERVICE_UNKNOWN';
-    return (await this.options.isReady(call)) ? 'SERVING' : 'NOT_SERVING';
+    return this.#knows(service) ? servingStatus(await this.options.isReady(call)) : 'SERVICE_UNKNOWN';
+  }
+
+  #knows(service: string): boolean {
+    return service === '' || this.options.services.includes(service);
+  }
+
+  #isReadyForAll(call: GrpcCall): Promise<boolean> {
+    this.#checking ??= this.options.isReady(call).finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
   }
 
   /** Sends the state now, and when it has changed. Runs until the client ends it. */
@@ -49,13 +62,16 @@ export class HealthService {
     const update = async () => {
       if (isAsking) return;
       isAsking = true;
-      const status = await this.#statusOf(call, service);
+      const isReady = await this.#isReadyForAll(call);
       isAsking = false;
+      const status = this.#knows(service) ? servingStatus(isReady) : 'SERVICE_UNKNOWN';
       if (status === sent) return;
       sent = status;
       call.send({ status });
     };
     await update();
-    call.onTick = () => void update();
+    call.onTick = () => void update().catch((error: unknown) => call.fail(call.failureOf(error)));
   }
 }
+
+const servingStatus = (isReady: boolean): ServingStatus => (isReady ? 'SERVING' : 'NOT_SERVING');

@@ -45,13 +45,16 @@ export interface CreatedPage {
 /** @returns files of a tenant */
 export function listFiles(
   db: Kysely<ControlTables>,
-  { tenant, limit, order, after, purpose }: CreatedPage & { readonly purpose?: string | undefined },
+  page: CreatedPage & { readonly purpose?: string | undefined },
+  now: number,
 ): Promise<FileRow[]> {
+  const { tenant, limit, order, after, purpose } = page;
   const beyond = order === 'asc' ? '>' : '<';
   return db
     .selectFrom('files')
     .selectAll()
     .where('tenant', '=', tenant)
+    .where(({ eb, or }) => or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
     .where('purpose', '!=', 'message_batch')
     .$if(purpose !== undefined, (query) => query.where('purpose', '=', purpose ?? ''))
     .$if(after !== undefined, (query) =>
