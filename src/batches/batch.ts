@@ -14,8 +14,8 @@ export const BATCH_STATUSES = [
   'expired',
 ] as const;
 export type BatchStatus = (typeof BATCH_STATUSES)[number];
-export const BATCH_FORMS = ['openai', 'anthropic'] as const;
-/** Who asked for a batch decides the form of its input and of its results. */
+export const BATCH_FORMS = ['file', 'messages'] as const;
+/** Lines of an uploaded file (`/v1/batches`), or requests in the body (`/v1/messages/batches`): results have the same form. */
 export type BatchForm = (typeof BATCH_FORMS)[number];
 
 /** How the caller who created a batch is found again when a line runs. */
@@ -81,6 +81,11 @@ export function hasEnded({ status }: Pick<Batch, 'status'>): boolean {
   return status === 'completed' || status === 'failed' || status === 'cancelled' || status === 'expired';
 }
 
+/** @returns the form of a row */
+export function formOf({ form }: Pick<BatchRow, 'form'>): BatchForm {
+  return BATCH_FORMS.find((one) => one === form) ?? 'file';
+}
+
 /** @returns the batch of a row */
 export function batchOf(row: BatchRow): Batch {
   const status = BATCH_STATUSES.find((one) => one === row.status) ?? 'failed';
@@ -88,7 +93,7 @@ export function batchOf(row: BatchRow): Batch {
   return {
     ...{ id: row.id, tenant: row.tenant, keyId: row.key_id, member: row.member, status },
     caller: callerText.parse(parseJsonText(row.caller)),
-    form: BATCH_FORMS.find((one) => one === row.form) ?? 'openai',
+    form: formOf(row),
     ...{ endpoint: row.endpoint, inputFile: row.input_file },
     // Their names are chosen before they are written.
     outputFile: ended ? row.output_file : null,

@@ -111,7 +111,7 @@ async function install(
     async create(lines: readonly string[], given: Partial<Parameters<Batches['create']>[1]> = {}) {
       const { id: inputFile } = await upload(lines.join('\n'));
       return batches.create(OWNER, {
-        ...{ form: 'openai', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
+        ...{ form: 'file', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
         caller: { kind: 'key', name: 'k', address: '127.0.0.1' },
         ...{ completionWindow: '24h', outputExpiresMs: null, ...given },
       });
@@ -287,7 +287,7 @@ describe('what a tenant may have', () => {
     await expect(upload('x')).rejects.toMatchObject({ code: 'quota_exceeded' });
     await expect(batches.delete(TENANT, id)).rejects.toMatchObject({ code: 'conflict' });
     const third = batches.create(OWNER, {
-      ...{ form: 'openai', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
+      ...{ form: 'file', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
       caller: { kind: 'key', name: 'k', address: '127.0.0.1' },
       ...{ completionWindow: '24h', outputExpiresMs: null },
     });
@@ -296,7 +296,7 @@ describe('what a tenant may have', () => {
     await control.updateTable('batches').set({ status: 'cancelled' }).execute();
     const several = Array.from({ length: 5 }, () =>
       batches.create(OWNER, {
-        ...{ form: 'openai', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
+        ...{ form: 'file', endpoint: '/v1/embeddings', inputFile, metadata: null, windowMs: DAY_MS },
         caller: { kind: 'key', name: 'k', address: '127.0.0.1' },
         ...{ completionWindow: '24h', outputExpiresMs: null },
       }),

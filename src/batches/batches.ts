@@ -31,7 +31,7 @@ export interface NewBatch {
 
 const DAY_MS = 86_400_000;
 const KEEP_DAYS = 90;
-const ID_PREFIX: Readonly<Record<BatchForm, string>> = { openai: 'batch_', anthropic: 'msgbatch_' };
+const ID_PREFIX: Readonly<Record<BatchForm, string>> = { file: 'batch_', messages: 'msgbatch_' };
 
 /** What the administration of batches works with. */
 export type BatchesParts = Pick<
@@ -123,7 +123,7 @@ export class Batches {
       throw new GatewayError('conflict', 'Only a batch that has ended can be deleted. Cancel it first.');
     }
     await control.deleteFrom('batches').where('id', '=', id).where('tenant', '=', tenant).execute();
-    const own = [batch.outputFile, batch.errorFile, ...(batch.form === 'anthropic' ? [batch.inputFile] : [])];
+    const own = [batch.outputFile, batch.errorFile, ...(batch.form === 'messages' ? [batch.inputFile] : [])];
     for (const file of own) {
       if (file !== null && file !== '') await files.delete(tenant, file).catch(ignoreMissing);
     }

@@ -13,7 +13,7 @@ import {
   resultSums,
 } from '../storage/sql/batch-store.ts';
 import type { BatchResultRow, BatchRow } from '../storage/sql/batch-tables.ts';
-import { BATCH_FORMS, type BatchForm, batchOf, hasEnded } from './batch.ts';
+import { batchOf, formOf, hasEnded } from './batch.ts';
 import { chunkLines } from './batch-line.ts';
 import { type BatchParts, batchEvent, chunkKey, deleteChunks, FINISH } from './batch-parts.ts';
 import { batchOfJob } from './prepare-batch.ts';
@@ -118,7 +118,7 @@ export class FinishBatch implements JobHandler {
       return id;
     };
     const hasErrors = failed > 0 || (reason !== undefined && completed + failed < row.total);
-    if (form === 'anthropic') {
+    if (form === 'messages') {
       const all = this.#lines(row, () => true, reason);
       return { output: await write(row.output_file, 'output', all), error: null };
     }
@@ -215,10 +215,6 @@ export class FinishBatch implements JobHandler {
     while (await databases.use({ tenant }, (db) => deleteResults(db, id)));
     await deleteChunks(storage, id);
   }
-}
-
-function formOf({ form }: BatchRow): BatchForm {
-  return BATCH_FORMS.find((one) => one === form) ?? 'openai';
 }
 
 function requestOf({ id }: BatchRow, { number, customId }: { number: number; customId: string }) {

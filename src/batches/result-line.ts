@@ -16,7 +16,7 @@ const MESSAGES: Readonly<Record<UnfinishedReason, { readonly code: string; reado
 /** @returns the line of a result file, with its line break */
 export function resultLine(form: BatchForm, row: BatchResultRow): string {
   const { custom_id: customId, status, body, request_id: requestId, cost_pico: pico } = row;
-  if (form === 'anthropic') {
+  if (form === 'messages') {
     const result =
       status === 200 ? `{"type":"succeeded","message":${body}}` : `{"type":"errored","error":${body}}`;
     return `{"custom_id":${JSON.stringify(customId)},"result":${result}}\n`;
@@ -32,7 +32,7 @@ export function unfinishedLine(
   { customId, requestId }: { readonly customId: string; readonly requestId: string },
   reason: UnfinishedReason,
 ): string {
-  if (form === 'anthropic') {
+  if (form === 'messages') {
     const type = reason === 'cancelled' ? 'canceled' : 'expired';
     return `${JSON.stringify({ custom_id: customId, result: { type } })}\n`;
   }

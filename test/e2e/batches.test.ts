@@ -296,7 +296,7 @@ test('operators list, show and cancel batches', async () => {
   await ended(id);
   expect(JSON.parse((await command('show', id)).stdout)).toMatchObject({ id, status: 'cancelled' });
   const ofApi = await done(gateway, 'GET', `/tenants/default/batches/${id}`);
-  expect(ofApi).toMatchObject({ id, status: 'cancelled', form: 'openai', models: ['chat'] });
+  expect(ofApi).toMatchObject({ id, status: 'cancelled', form: 'file', models: ['chat'] });
   expect(JSON.stringify(await done(gateway, 'GET', '/tenants/default/audit'))).toContain('batch.cancel');
 });
 

@@ -147,7 +147,7 @@ export function addMessageBatchRoutes(
       const file = { purpose: MESSAGE_BATCH_PURPOSE, filename: `${id}.jsonl`, expiresAt: null };
       await files.writeOwn(id, principal.tenant, file, inputOf(requests));
       const created = batches.create(ownerOf(principal), {
-        ...{ form: 'anthropic', endpoint: ENDPOINT, inputFile: id, metadata: null },
+        ...{ form: 'messages', endpoint: ENDPOINT, inputFile: id, metadata: null },
         caller: callerOf(services, httpContext, principal),
         ...{ completionWindow: '24h', windowMs: DAY_MS, outputExpiresMs: null },
       });
@@ -164,10 +164,10 @@ export function addMessageBatchRoutes(
     const query = validate(messageBatchQuery, queryFields(queryOf(httpContext.request)));
     const { after_id: afterId, before_id: beforeId, limit } = query;
     const from = afterId ?? beforeId;
-    const last = from === undefined ? undefined : await batches.get(tenant, from, 'anthropic');
+    const last = from === undefined ? undefined : await batches.get(tenant, from, 'messages');
     const isBackwards = afterId === undefined && beforeId !== undefined;
     const order = isBackwards ? 'asc' : 'desc';
-    const found = await batches.list({ tenant, form: 'anthropic', order, after: last, limit: limit + 1 });
+    const found = await batches.list({ tenant, form: 'messages', order, after: last, limit: limit + 1 });
     const page = found.slice(0, limit);
     const data = (isBackwards ? page.reverse() : page).map((batch) => shown(httpContext, batch));
     return respond(httpContext, {
@@ -178,7 +178,7 @@ export function addMessageBatchRoutes(
   router.route('GET', `${path}/:batch`, policy, async (httpContext, { tenant }) =>
     respond(
       httpContext,
-      shown(httpContext, await batches.get(tenant, httpContext.params.batch ?? '', 'anthropic')),
+      shown(httpContext, await batches.get(tenant, httpContext.params.batch ?? '', 'messages')),
     ),
   );
   router.route(
@@ -188,11 +188,11 @@ export function addMessageBatchRoutes(
     async (httpContext, { tenant }) =>
       respond(
         httpContext,
-        shown(httpContext, await batches.cancel(tenant, httpContext.params.batch ?? '', 'anthropic')),
+        shown(httpContext, await batches.cancel(tenant, httpContext.params.batch ?? '', 'messages')),
       ),
   );
   router.route('GET', `${path}/:batch/results`, policy, async ({ params }, { tenant }) => {
-    const batch = await batches.get(tenant, params.batch ?? '', 'anthropic');
+    const batch = await batches.get(tenant, params.batch ?? '', 'messages');
     if (batch.outputFile === null) {
       throw new GatewayError('not_found', `Batch ${batch.id} has no available results.`);
     }
@@ -201,7 +201,7 @@ export function addMessageBatchRoutes(
   });
   router.route('DELETE', `${path}/:batch`, policy, async (httpContext, { tenant }) => {
     const id = httpContext.params.batch ?? '';
-    await batches.delete(tenant, id, 'anthropic');
+    await batches.delete(tenant, id, 'messages');
     return respond(httpContext, { id, type: 'message_batch_deleted' });
   });
 }

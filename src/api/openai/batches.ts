@@ -141,7 +141,7 @@ export function addBatchRoutes(
       );
     }
     const batch = await batches.create(ownerOf(principal), {
-      ...{ form: 'openai', endpoint: given.endpoint, inputFile: file.id },
+      ...{ form: 'file', endpoint: given.endpoint, inputFile: file.id },
       caller: callerOf(services, httpContext, principal),
       ...{ metadata: given.metadata ?? null, completionWindow: '24h', windowMs: DAY_MS },
       outputExpiresMs: given.output_expires_after ? given.output_expires_after.seconds * 1_000 : null,
@@ -152,14 +152,14 @@ export function addBatchRoutes(
   const policy = { access, body: NO_BODY };
   router.route('GET', '/v1/batches', policy, async ({ request }, { tenant }) => {
     const { after, limit } = validate(batchQuery, queryFields(queryOf(request)));
-    const last = after === undefined ? undefined : await batches.get(tenant, after, 'openai');
+    const last = after === undefined ? undefined : await batches.get(tenant, after, 'file');
     const page = await batches.list({
-      ...{ tenant, form: 'openai', order: 'desc', after: last, limit: limit + 1 },
+      ...{ tenant, form: 'file', order: 'desc', after: last, limit: limit + 1 },
     });
     return jsonResponse(request, 200, JSON.stringify(listOf(page.map(shownBatch), limit)), {});
   });
   router.route('GET', '/v1/batches/:batch', policy, async ({ request, params }, { tenant }) => {
-    const batch = await batches.get(tenant, params.batch ?? '', 'openai');
+    const batch = await batches.get(tenant, params.batch ?? '', 'file');
     return jsonResponse(request, 200, JSON.stringify(shownBatch(batch)), {});
   });
   router.route(
@@ -167,7 +167,7 @@ export function addBatchRoutes(
     '/v1/batches/:batch/cancel',
     { access, body: SMALL_BODY },
     async ({ request, params }, { tenant }) => {
-      const batch = await batches.cancel(tenant, params.batch ?? '', 'openai');
+      const batch = await batches.cancel(tenant, params.batch ?? '', 'file');
       return jsonResponse(request, 200, JSON.stringify(shownBatch(batch)), {});
     },
   );
