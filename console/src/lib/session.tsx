@@ -54,7 +54,7 @@ export function SessionProvider({ me, children }: { readonly me: Me; readonly ch
   const isElsewhere =
     data !== undefined && chosen !== undefined && !data.data.some(({ id }) => id === chosen);
   // There are more tenants than the list has.
-  const { data: elsewhere } = useQuery({
+  const { data: elsewhere, isPending: isSought } = useQuery({
     queryKey: ['tenants', 'chosen', chosen],
     queryFn: () => api.get<TenantSummary>(pathOf('/admin/v1/tenants', chosen ?? '')),
     enabled: isElsewhere && data.has_more,
@@ -67,7 +67,9 @@ export function SessionProvider({ me, children }: { readonly me: Me; readonly ch
   const areTenantsMore = data?.has_more ?? false;
   const first = me.platform_admin ? undefined : tenants[0]?.id;
   const isKnown = chosen !== undefined && tenants.some(({ id }) => id === chosen);
-  const tenant = isKnown ? chosen : first;
+  // The chosen tenant is taken for known until the list says otherwise: pages would read what concerns all tenants first.
+  const isUnsettled = me.platform_admin && (data === undefined || (isElsewhere && data.has_more && isSought));
+  const tenant = isKnown || isUnsettled ? chosen : first;
   const selectTenant = useCallback((id: string | undefined) => {
     if (id === undefined) localStorage.removeItem(TENANT);
     else localStorage.setItem(TENANT, id);
