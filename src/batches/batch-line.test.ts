@@ -109,6 +109,20 @@ describe('a line of a batch', () => {
     expect(chunkLines(chunkText([line, { ...line, number: 4 }]))).toEqual([line, { ...line, number: 4 }]);
   });
 
+  test('has the body that its check has read, also where names are escaped or repeated', () => {
+    const read = (members: string) => {
+      const text = `{"custom_id":"a","method":"POST","url":"/v1/embeddings",${members}}`;
+      const line = new LineChecker('/v1/embeddings').check({ number: 1, text });
+      return 'code' in line ? line.param : line.body;
+    };
+    const [first, last] = ['{"model":"first"}', '{"model":"last"}'];
+    expect(read(`"bod\\u0079":${last}`)).toBe(last);
+    expect(read(`"body":${first},"bod\\u0079":${last}`)).toBe(last);
+    expect(read(`"bod\\u0079":${first},"body":${last}`)).toBe(last);
+    expect(read(`"body":${first},"\\u0062ody":{"model":"m","stream":true}`)).toBe('body.stream');
+    expect(read(`"body":{"model":"m","str\\u0065am":true}`)).toBe('body.stream');
+  });
+
   test('50,000 lines with malformed and repeated ones are checked one by one', async () => {
     const checker = new LineChecker('/v1/embeddings');
     async function* content() {

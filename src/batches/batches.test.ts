@@ -220,7 +220,7 @@ describe('a line', () => {
       return runs < 3 ? failed('rate_limit_exceeded', 30) : OK;
     });
     const { id } = await create(lines(1));
-    expect((await run(id)).status).toBe('in_progress');
+    expect(await run(id)).toMatchObject({ status: 'in_progress', completed: 0, failed: 0, costPico: 1n });
     // Not before the limit says so.
     await run(id);
     expect(runs).toBe(1);
@@ -229,7 +229,7 @@ describe('a line', () => {
       await run(id);
     }
     const batch = await run(id);
-    expect([batch.status, runs]).toEqual(['completed', 3]);
+    expect([batch.status, runs, batch.costPico, batch.failed]).toEqual(['completed', 3, 9n, 0]);
     expect((await resultsOf(batch)).output).toMatchObject([{ response: { status_code: 200 } }]);
   });
 
@@ -357,6 +357,23 @@ describe('what a tenant may have', () => {
     expect(await files.deleteExpired()).toBe(0);
     clock.advance(3_600_001);
     expect(await files.deleteExpired()).toBe(1);
+  });
+
+  test('does not grow with batches whose results cannot be written', async () => {
+    const { create, batches, run, clock, storage } = await install(sqlite, () => OK);
+    const { id } = await create(lines(1));
+    const put = storage.put.bind(storage);
+    storage.put = (key: string, body: Uint8Array & AsyncIterable<Uint8Array>) =>
+      key.startsWith('files/') ? Promise.reject(new Error('no space')) : put(key, body);
+    for (let round = 0; round < 60 && (await batches.get(TENANT, id)).status !== 'failed'; round += 1) {
+      await run(id);
+      clock.advance(5 * 60_000);
+    }
+    expect(await batches.get(TENANT, id)).toMatchObject({
+      status: 'failed',
+      errors: [{ code: 'results_unwritable' }],
+    });
+    expect(await Array.fromAsync(storage.list('batches/'))).toEqual([]);
   });
 
   test('ends: files expire, contents without a file and old batches are deleted', async () => {

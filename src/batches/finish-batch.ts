@@ -44,7 +44,12 @@ export class FinishBatch implements JobHandler {
     const { control, databases, queue, clock } = this.parts;
     const found = await batchById(control, batchOfJob(job));
     const status = found && this.#endOf(found);
-    if (!found || hasEnded(batchOf(found))) return undefined;
+    if (!found) return undefined;
+    if (hasEnded(batchOf(found))) {
+      // A kill, or a storage that failed, has left them.
+      await this.#cleanUp(found);
+      return undefined;
+    }
     // The clock of another gateway is ahead of this one.
     if (status === undefined) return { retryAt: clock.wallTime() + LOOK_AGAIN_MS };
     const { id, tenant } = found;
@@ -76,6 +81,8 @@ export class FinishBatch implements JobHandler {
       if (failed) await outbox.append(transaction, [batchEvent('failed', failed, message)]);
     });
     outbox.wake();
+    const ended = await batchById(control, batchOfJob(job));
+    if (ended && hasEnded(batchOf(ended))) await this.#cleanUp(ended);
   }
 
   /** @returns undefined for a batch that has ended, or that still runs */
@@ -209,7 +216,7 @@ export class FinishBatch implements JobHandler {
     outbox.wake();
   }
 
-  /** The results are in the files now. What a kill leaves here is deleted with the batch. */
+  /** The results are in the files now, or cannot be written. */
   async #cleanUp({ id, tenant }: BatchRow): Promise<void> {
     const { databases, storage } = this.parts;
     while (await databases.use({ tenant }, (db) => deleteResults(db, id)));

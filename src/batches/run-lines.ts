@@ -9,8 +9,10 @@ import {
   batchById,
   type ChunkRange,
   changeBatch,
+  costsOfWaiting,
   linesWithResult,
   resultSums,
+  WAITING,
 } from '../storage/sql/batch-store.ts';
 import type { BatchResultRow, BatchRow } from '../storage/sql/batch-tables.ts';
 import { type Batch, batchOf } from './batch.ts';
@@ -32,6 +34,8 @@ interface ChunkRun {
   readonly range: ChunkRange;
   readonly writer: ResultWriter;
   readonly signal: AbortSignal;
+  /** What lines have cost in runs before, after which they had to wait; null where it is not known. */
+  readonly spent: ReadonlyMap<number, number | null>;
   /** Unix milliseconds at which lines that cannot run now are tried again. */
   waitUntil: number | undefined;
   /** The batch was cancelled, or its time has passed. */
@@ -60,9 +64,10 @@ export class RunLines implements JobHandler {
     if (row?.status !== 'in_progress') return undefined;
     const scope = { tenant: row.tenant };
     const done = await databases.use(scope, (db) => linesWithResult(db, range));
+    const spent = await databases.use(scope, (db) => costsOfWaiting(db, range));
     const text = (await readObject(storage, chunkKey(row.id, range.chunk), MAX_CHUNK)).toString('utf8');
     const run: ChunkRun = {
-      ...{ batch: batchOf(row), range, signal: context.signal },
+      ...{ batch: batchOf(row), range, spent, signal: context.signal },
       writer: new ResultWriter((rows) => databases.use(scope, (db) => addResults(db, range, rows))),
       ...{ waitUntil: undefined, isOver: false, checkedAt: clock.now() },
     };
@@ -113,7 +118,8 @@ export class RunLines implements JobHandler {
     const { batch, signal, writer } = run;
     const { tenant, keyId, member, caller } = batch;
     const requestId = `${batch.id}-${line.number}`;
-    let spent: number | undefined = 0;
+    const before = run.spent.get(line.number);
+    let spent = before === null ? undefined : (before ?? 0);
     for (let attempt = 1; ; attempt += 1) {
       const response = await runLine({
         ...{ tenant, keyId, member, caller, path: line.url, body: line.body, requestId, signal },
@@ -132,6 +138,9 @@ export class RunLines implements JobHandler {
       onLine('retried');
       if (pause.isOfAll) {
         run.waitUntil = Math.max(run.waitUntil ?? 0, until);
+        if (spent === 0) return;
+        const waiting = { status: WAITING, body: '', error: undefined, costPico: spent };
+        writer.add(resultRow(batch, line, requestId, waiting, clock.wallTime()));
         return;
       }
       if (!(await slept(clock.sleep(pause.ms, signal)))) return;

@@ -152,8 +152,12 @@ const NO_SUMS = {
   ...{ completed: 0, failed: 0, input_tokens: 0, output_tokens: 0, cost_pico: 0, unpriced: 0 },
 };
 
+/** The status of a row of a line that waits: it has no result yet, only what its runs have cost. */
+export const WAITING = 0;
+
 /**
- * Stores results of lines of one chunk, and its sums, in one transaction. A line that has a result keeps it.
+ * Stores results of lines of one chunk, and its sums, in one transaction. A line that has a result keeps it; what a line
+ * has cost while it waits is replaced.
  * @returns false when the batch takes no more: then nothing is stored
  */
 export function addResults(
@@ -174,7 +178,19 @@ export function addResults(
     await transaction
       .insertInto('batch_results')
       .values([...rows])
-      .onConflict((conflict) => conflict.columns(['batch', 'line']).doNothing())
+      .onConflict((conflict) =>
+        conflict
+          .columns(['batch', 'line'])
+          .doUpdateSet(({ ref }) => ({
+            status: ref('excluded.status'),
+            body: ref('excluded.body'),
+            input_tokens: ref('excluded.input_tokens'),
+            output_tokens: ref('excluded.output_tokens'),
+            cost_pico: ref('excluded.cost_pico'),
+            created_at: ref('excluded.created_at'),
+          }))
+          .where('batch_results.status', '=', WAITING),
+      )
       .execute();
     const stored = await transaction
       .selectFrom('batch_results')
@@ -186,7 +202,7 @@ export function addResults(
     const sums = { ...NO_SUMS };
     for (const { status, input_tokens, output_tokens, cost_pico } of stored) {
       if (status === 200) sums.completed += 1;
-      else sums.failed += 1;
+      else if (status !== WAITING) sums.failed += 1;
       sums.input_tokens += input_tokens;
       sums.output_tokens += output_tokens;
       if (cost_pico === null) sums.unpriced += 1;
@@ -242,8 +258,25 @@ export async function linesWithResult(
     .where('batch', '=', batch)
     .where('line', '>=', from)
     .where('line', '<=', to)
+    .where('status', '!=', WAITING)
     .execute();
   return new Set(rows.map(({ line }) => line));
+}
+
+/** @returns what the lines of a range that wait have cost so far, by line: 10^-12 US dollars; null where it is not known */
+export async function costsOfWaiting(
+  db: Kysely<TenantTables>,
+  { batch, from, to }: Pick<ChunkRange, 'batch' | 'from' | 'to'>,
+): Promise<ReadonlyMap<number, number | null>> {
+  const rows = await db
+    .selectFrom('batch_results')
+    .select(['line', 'cost_pico'])
+    .where('batch', '=', batch)
+    .where('line', '>=', from)
+    .where('line', '<=', to)
+    .where('status', '=', WAITING)
+    .execute();
+  return new Map(rows.map(({ line, cost_pico }) => [line, cost_pico]));
 }
 
 /** @returns results after a line, in the order of lines */
@@ -258,6 +291,7 @@ export function readResults(
     .selectAll()
     .where('batch', '=', batch)
     .where('line', '>', after)
+    .where('status', '!=', WAITING)
     .orderBy('line')
     .limit(limit)
     .execute();

@@ -77,9 +77,9 @@ export interface BatchResultRow {
   line: number;
   custom_id: string;
   request_id: string;
-  /** HTTP status; 0 for a line that did not run. */
+  /** HTTP status; 0 for a line that waits: the row has only what its runs have cost. */
   status: number;
-  /** Code of the error that kept the line from running: `cancelled` or `expired`; empty for one that ran. */
+  /** Always empty. */
   error: string;
   /** JSON text of the response. */
   body: string;
