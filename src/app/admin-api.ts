@@ -1,4 +1,5 @@
 import { alertRoutes } from '../api/admin/alerts.ts';
+import { asyncRequestRoutes } from '../api/admin/async-requests.ts';
 import { auditRoutes } from '../api/admin/audit.ts';
 import { batchRoutes } from '../api/admin/batches.ts';
 import { billingRoutes } from '../api/admin/billing.ts';
@@ -9,8 +10,10 @@ import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addEventStreamRoutes } from '../api/admin/event-stream.ts';
 import { eventRoutes } from '../api/admin/events.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
+import { fileRoutes } from '../api/admin/files.ts';
 import { guardrailRoutes } from '../api/admin/guardrails.ts';
 import { invoiceRoutes } from '../api/admin/invoices.ts';
+import { jobRoutes } from '../api/admin/jobs.ts';
 import { keyRoutes } from '../api/admin/keys.ts';
 import { limitSimulationRoutes } from '../api/admin/limit-simulation.ts';
 import { addLiveRoute } from '../api/admin/live.ts';
@@ -63,6 +66,9 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...webhookRoutes(admin),
     ...alertRoutes(admin),
     ...batchRoutes(admin),
+    ...fileRoutes(admin),
+    ...asyncRequestRoutes(admin),
+    ...jobRoutes(admin),
     ...reportRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),

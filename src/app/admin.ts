@@ -3,6 +3,7 @@ import type { ConfigOperations } from '../api/admin/config-operations.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import type { CacheOperations } from '../api/cache.ts';
 import type { ApiServices } from '../api/services.ts';
+import { BatchResults } from '../batches/batch-results.ts';
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../core/errors.ts';
 import { limitOf } from '../core/limit-schema.ts';
@@ -13,6 +14,7 @@ import { SqlMetricStore } from '../storage/sql/metric-store.ts';
 import { SqlRequestStore } from '../storage/sql/request-store.ts';
 import { AuditChecks, type AuditChecksOptions } from '../tenancy/audit-checks.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
+import type { BatchServices } from './batches.ts';
 import type { DurableEvents } from './durable-events.ts';
 import type { RegionParts } from './regions.ts';
 import type { RequestLogParts } from './request-log.ts';
@@ -32,7 +34,8 @@ export interface AdminParts {
   readonly alerts: AdminServices['alerts'];
   readonly reports: AdminServices['reports'];
   readonly durableEvents: Pick<DurableEvents, 'reader' | 'webhooks'>;
-  readonly batches: AdminServices['batches'];
+  readonly work: Pick<BatchServices, 'batches' | 'files'>;
+  readonly queue: AdminServices['queue'];
 }
 
 /** Builds what the admin API's handlers use. */
@@ -52,7 +55,8 @@ export function createAdminServices(
     alerts,
     reports,
     durableEvents,
-    batches,
+    work: { batches, files },
+    queue,
   }: AdminParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, prompts, control, databases } =
@@ -74,7 +78,8 @@ export function createAdminServices(
       cache,
     },
     config: operations,
-    batches,
+    ...{ control, batches, files, queue, asyncRequests: services.asyncRequests },
+    batchResults: new BatchResults(databases, files),
     billing,
     alerts,
     reports,

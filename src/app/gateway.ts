@@ -374,7 +374,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, regions, durableEvents },
-    batches: batches.batches,
+    ...{ work: batches, queue: queued.queue },
     anchorOf: (tenant) => auditAnchors.last(tenant),
     billing: billing.load,
     alerts: alerts.load,

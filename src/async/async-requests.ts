@@ -96,7 +96,8 @@ export class AsyncRequests {
     id: string,
     isVisible: (request: AsyncRequest) => boolean,
   ): Promise<AsyncRequest> {
-    const row = await asyncById(this.parts.control, id, tenant);
+    // PostgreSQL rejects texts with NUL.
+    const row = id.includes('\0') ? undefined : await asyncById(this.parts.control, id, tenant);
     const request = row && asyncRequestOf(row);
     const isGone = request?.deleteAt != null && request.deleteAt <= this.parts.clock.wallTime();
     if (request && !isGone && isVisible(request)) return request;
@@ -110,6 +111,17 @@ export class AsyncRequests {
     if (!hasEnded(request) || request.httpStatus === null) return undefined;
     const { tenant, id } = request;
     return responseIn(await this.parts.databases.use({ tenant }, (db) => contentById(db, id)));
+  }
+
+  /** @returns what was sent, as JSON text, and the response; undefined where both were deleted */
+  async contentOf({
+    id,
+    tenant,
+  }: Pick<AsyncRequest, 'id' | 'tenant'>): Promise<
+    { readonly request: string; readonly response: KeptResponse | undefined } | undefined
+  > {
+    const content = await this.parts.databases.use({ tenant }, (db) => contentById(db, id));
+    return content && { request: content.request, response: responseIn(content) };
   }
 
   /** Cancels a request that has not ended, and deletes its content and response. A repetition changes nothing. */

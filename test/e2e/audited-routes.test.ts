@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { monthBefore } from '../../src/billing/month.ts';
 import { type CallResult, gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
 import { type SmtpReceiver, startSmtpReceiver } from '../support/smtp-receiver.ts';
-import { createBatch } from '../support/upload-file.ts';
+import { createBatch, uploadFile } from '../support/upload-file.ts';
+import { addFailedJob } from './helpers/failed-job.ts';
 import { Organisation } from './helpers/organisation.ts';
 
 /**
@@ -41,6 +42,7 @@ beforeAll(async () => {
   gateway = await gatewayInProcess({
     config: {
       cache: {},
+      simulator: 'all',
       providers: [{ id: 'more', ...provider() }],
       models: [
         { id: 'b', targets },
@@ -138,6 +140,35 @@ const STEPS: readonly Step[] = [
     params: { batch: id('batch') },
     key: async () => {
       ids.set('batch', await createBatch(gateway, ids.get('secret') ?? ''));
+      return gateway.adminKey;
+    },
+  },
+  {
+    route: `DELETE ${TENANT}/files/:file`,
+    params: { file: id('file') },
+    key: async () => {
+      ids.set('file', await uploadFile(gateway, ids.get('secret') ?? '', '{}'));
+      return gateway.adminKey;
+    },
+  },
+  {
+    route: `DELETE ${TENANT}/async-requests/:async`,
+    params: { async: id('async') },
+    key: async () => {
+      const queued = await gateway.call('POST', '/v1/chat/completions', {
+        ...{ key: ids.get('secret'), headers: { prefer: 'respond-async' } },
+        body: { model: 'b', messages: [{ role: 'user', content: 'x' }] },
+      });
+      if (queued.status !== 202) throw new Error(queued.text);
+      ids.set('async', String(queued.body.id));
+      return gateway.adminKey;
+    },
+  },
+  {
+    route: 'POST /admin/v1/jobs/failed/:job/retry',
+    params: { job: () => 'set-aside' },
+    key: async () => {
+      await addFailedJob(gateway, 'set-aside');
       return gateway.adminKey;
     },
   },

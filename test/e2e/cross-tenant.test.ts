@@ -141,7 +141,7 @@ describe('what belongs to another tenant', () => {
   test('is not found under one’s own tenant either', async () => {
     const mixed = { ...beta.ids, tenant: 'alpha' };
     for (const [route] of WITH_IDS.filter(([one]) =>
-      /:tenant\/.*:(member|invitation|key|prompt)\b/.test(one),
+      /:tenant\/.*:(member|invitation|key|prompt|batch|file|async)\b/.test(one),
     )) {
       const { status, leaked } = await attempt(route, mixed, alpha.ownerSession);
       expect([route, status, leaked]).toEqual([route, 404, []]);
@@ -188,6 +188,13 @@ test('lists of one tenant hold nothing of another', async () => {
       key: alpha.ownerSession,
     });
     expect([list, status, SECRETS.filter((secret) => text.includes(secret))]).toEqual([list, 200, []]);
+  }
+  for (const list of ['batches', 'files', 'async-requests']) {
+    const { status, text } = await gateway.call('GET', `/admin/v1/${list}`, { key: alpha.ownerSession });
+    const [own, other] = [text.includes('"tenant":"alpha"'), text.includes('"tenant":"beta"')];
+    expect([list, status, own, other]).toEqual([list, 200, true, false]);
+    const foreign = await gateway.call('GET', `/admin/v1/${list}?tenant=beta`, { key: alpha.ownerSession });
+    expect([list, foreign.status, foreign.text.includes('"data"')]).toEqual([list, 404, false]);
   }
   const usage = await gateway.call('GET', '/v1/usage', { key: alpha.key });
   expect([usage.status, SECRETS.filter((secret) => usage.text.includes(secret))]).toEqual([200, []]);

@@ -89,7 +89,7 @@ describe('each caller at each route', () => {
     ...{ invoice: 'none', cost: 'none' },
     ...{ schedule: 'none', report: 'none' },
     ...{ webhook: 'none', delivery: 'none', alert: 'none', rule: 'none', silence: 'none', receiver: 'none' },
-    ...{ file: 'none', batch: 'none', async: 'none', path: 'none' },
+    ...{ file: 'none', batch: 'none', async: 'none', job: 'none', path: 'none' },
   };
   const cases = ROUTES.filter(([route]) => !SELF_CHECKED.includes(route));
 

@@ -6,6 +6,7 @@ import { CONFIG_CATALOG } from '../../src/app/config-catalog.ts';
 import { createGateway, type Gateway } from '../../src/app/gateway.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
+import { isRecord, parseJsonText } from '../../src/core/json.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { asHttpRequest, asResponse } from './web-messages.ts';
 
@@ -109,7 +110,6 @@ async function cancelled(response: Response): Promise<string> {
 }
 
 function objectIn(text: string): Readonly<Record<string, unknown>> {
-  if (!text.startsWith('{')) return {};
-  const parsed: Record<string, unknown> = JSON.parse(text);
-  return parsed;
+  const parsed = parseJsonText(text);
+  return isRecord(parsed) ? parsed : {};
 }

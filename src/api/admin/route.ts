@@ -44,6 +44,8 @@ const storedResponse = z.object({
 export type AdminResult = Readonly<Partial<z.infer<typeof storedResponse>>> & {
   /** Only of routes that read: repetitions of writes get what is stored of the first one. */
   readonly bytes?: { readonly type: string; readonly body: Uint8Array<ArrayBuffer> };
+  /** Sent as fast as the client takes it; only of routes that read. */
+  readonly stream?: { readonly type: string; readonly body: ReadableStream<Uint8Array> };
 };
 
 /** The largest body of most admin routes, in bytes. */
@@ -218,10 +220,11 @@ function seenVersion(headers: HeaderReader): SeenVersion {
 
 function render(
   { request }: HttpContext,
-  { body, version, headers = {}, text, bytes }: AdminResult,
+  { body, version, headers = {}, text, bytes, stream }: AdminResult,
   status: 200 | 201 | 204,
 ): HttpResponse | Promise<HttpResponse> {
   const all = { ...headers, ...(version === undefined ? {} : { etag: `"${version}"` }) };
+  if (stream) return httpResponse(status, stream.body, { ...all, 'content-type': stream.type });
   if (bytes) return httpResponse(status, bytes.body, { ...all, 'content-type': bytes.type });
   if (text) {
     return httpResponse(status, text.body, { ...all, 'content-type': text.type });

@@ -1,4 +1,7 @@
+import type { Kysely } from 'kysely';
 import type { Alerts } from '../../alerts/services.ts';
+import type { AsyncRequests } from '../../async/async-requests.ts';
+import type { BatchResults } from '../../batches/batch-results.ts';
 import type { Batches } from '../../batches/batches.ts';
 import type { Billing } from '../../billing/services.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -6,12 +9,15 @@ import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { EnginePool } from '../../engines/engine-pool.ts';
 import type { EventReader } from '../../events/event-reader.ts';
 import type { Outbox } from '../../events/outbox.ts';
+import type { Files } from '../../files/files.ts';
 import type { HttpContext } from '../../http/http-context.ts';
+import type { JobQueue } from '../../jobs/job-queue.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { RequestLog } from '../../pipeline/request-log.ts';
 import type { RegionView } from '../../regions/region-view.ts';
 import type { Reports } from '../../reports/services.ts';
 import type { TargetStates } from '../../routing/health/target-states.ts';
+import type { ControlTables } from '../../storage/sql/control-tables.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
 import type { SqlRequestLogStore } from '../../storage/sql/request-log-store.ts';
 import type { SqlRequestStore } from '../../storage/sql/request-store.ts';
@@ -53,7 +59,13 @@ export interface AdminServices {
   readonly auditChecks: AuditChecks;
   /** Appends to audit trails what has no transaction of its own. */
   readonly auditQueue: Pick<AuditQueue, 'record'>;
+  /** For lists of batches, files, queued requests and jobs. */
+  readonly control: Kysely<ControlTables>;
   readonly batches: Batches;
+  readonly batchResults: BatchResults;
+  readonly files: Files;
+  readonly asyncRequests: AsyncRequests;
+  readonly queue: Pick<JobQueue, 'counts' | 'requeue' | 'wake'>;
   readonly usage: SqlUsageStore;
   readonly metrics: SqlMetricStore;
   /** The log of durable events. */
