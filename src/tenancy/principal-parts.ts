@@ -10,11 +10,16 @@ export function isAlive({ revoked_at, expires_at }: KeyDocument, now: () => numb
   return revoked_at === null && (expires_at === null || now() < expires_at);
 }
 
+/** @returns the lower of two output limits, in tokens, and whose it is; undefined when neither is set */
 export function outputLimitOf(key = Number.POSITIVE_INFINITY, tenant = Number.POSITIVE_INFINITY) {
   if (key === Number.POSITIVE_INFINITY && tenant === Number.POSITIVE_INFINITY) return undefined;
   return key <= tenant ? { max: key, of: 'the API key' } : { max: tenant, of: 'the tenant' };
 }
 
+/**
+ * @param portion of the limits that this gateway may use; all of them when absent
+ * @returns the limits of each tag that the tenant limits; undefined when it limits none
+ */
 export function tagLimitsOf(
   { id, document }: { readonly id: string; readonly document: TenantDocument },
   portion?: LimitPortion,
@@ -35,6 +40,7 @@ export function tagLimitsOf(
   );
 }
 
+/** @returns the guardrails that the tenant and the key add to those of the gateway; undefined when they add none */
 export function guardrailsOf(
   tenant: GuardrailDocuments['tenant'],
   key: GuardrailDocuments['key'],

@@ -47,9 +47,7 @@ describe('TLS and shutdown', () => {
     const connected = own.connect();
     const checks = async () => {
       const page = await own.gateway.metrics.render();
-      return Number(
-        /^http_requests_total\{[^}]*route="\/health\/ready"[^}]*\} (\d+)/m.exec(page)?.[1] ?? 0,
-      );
+      return Number(/^http_requests_total\{[^}]*route="\/health\/ready"[^}]*\} (\d+)/m.exec(page)?.[1] ?? 0);
     };
     const watches = Array.from({ length: 10 }, () => connected.open(`${HEALTH}/Watch`, {}, { key: '' }));
     await Promise.all(

@@ -49,7 +49,9 @@ describe('startGateway', () => {
 
   test('writes the configuration and removes its folder in the end', async () => {
     const gateway = await start({ config: { server: { port: 1 } } });
-    expect(readFileSync(gateway.configPath, 'utf8')).toEndWith('server:\n  port: 1\n');
+    expect(readFileSync(gateway.configPath, 'utf8')).toContain(
+      'server:\n  port: 1\nrouting:\n  health:\n    interval: null\n',
+    );
     gateway.writeConfig('models: []\n');
     expect(readFileSync(gateway.configPath, 'utf8')).toBe('models: []\n');
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
