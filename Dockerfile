@@ -17,7 +17,7 @@ RUN node scripts/release.mjs runtime /image/usr/lib/weir \
   && node scripts/release.mjs sbom /image/usr/share/doc/weir/sbom.cdx.json
 # The C library, certificate authorities and time zones of the builder's Debian, and nothing else.
 RUN sh deploy/image/base.sh /image \
-  && mkdir -p /data/weir && chmod 700 /data/weir
+  && mkdir -p /data/weir /volumes/backups && chmod 700 /data/weir /volumes/backups
 
 FROM scratch
 ARG VERSION=0.0.0
@@ -32,8 +32,9 @@ LABEL org.opencontainers.image.title="Weir" \
   org.opencontainers.image.created="${CREATED}" \
   org.opencontainers.image.source="${SOURCE}"
 COPY --from=build /image /
-# The data folder is the only one that the gateway's user owns.
+# The gateway's user owns the data folder, and the one for a volume of backups: a volume that is new gets their owner.
 COPY --from=build --chown=1000:1000 /data /var/lib
+COPY --from=build --chown=1000:1000 /volumes /
 # Variables that the runtime reads before it starts: scripts/setup.mjs says why.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=65336 \
   BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 \

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dependencyFiles, sourceFiles } from './release/files.mjs';
+import { dependencyFiles, protoFiles, sourceFiles } from './release/files.mjs';
 import { PUBLISHED_PATHS, publishedLock, publishedManifest, runtimeManifest } from './release/manifests.mjs';
 import { packageMetadata, traceModules } from './release/module-graph.mjs';
 import { joinSboms } from './release/sbom.mjs';
@@ -66,6 +66,22 @@ describe('the npm package', () => {
     );
     expect(paths.filter((path) => path.includes('.test.'))).toEqual([]);
   });
+});
+
+test('the build of the image gets every folder that packages contain, and the files that it reads itself', () => {
+  const sent = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line.startsWith('!'))
+    .map((line) => line.slice(1));
+  const isSent = (path) => sent.some((one) => path === one || path.startsWith(`${one}/`));
+  // Folders below dist are built from others.
+  const packaged = PUBLISHED_PATHS.filter((path) => !path.startsWith('dist/'));
+  const copied = [...read('Dockerfile').matchAll(/\b(?:console|deploy|guide|scripts)\/[\w./-]+/g)].map(
+    ([path]) => path,
+  );
+  expect(copied.length).toBeGreaterThan(3);
+  expect([...packaged, ...copied].filter((path) => !isSent(path.replace(/\/$/, '')))).toEqual([]);
+  expect(protoFiles(root).map((path) => relative(root, path))).toContain('proto/weir/v1/inference.proto');
 });
 
 describe('the dependencies of images and archives', () => {

@@ -64,6 +64,24 @@ describe.each(FILES)('%s', (file) => {
   });
 });
 
+test('the gateway may write to the volumes of its containers', () => {
+  // A new volume gets the owner of the folder that the image has in its place, and root without one.
+  const own = [...read('Dockerfile').matchAll(/^COPY --from=build --chown=1000:1000 (\S+) (\S+)$/gm)];
+  const folders = own.flatMap(([, from = '', to = '']) =>
+    [...read('Dockerfile').matchAll(new RegExp(`(?<= )${from}/(\\w+)`, 'g'))].map(([, name = '']) =>
+      join(to, name),
+    ),
+  );
+  const { services } = composeOf('docker-compose.yml');
+  const mounted = [services.weir, services.backup].flatMap(({ volumes }) =>
+    list(volumes)
+      .filter((mount) => !mount.startsWith('./'))
+      .map((mount) => mount.split(':').at(-1) ?? ''),
+  );
+  expect(mounted).toContain('/backups');
+  expect(mounted.filter((path) => !folders.includes(path))).toEqual([]);
+});
+
 test('the default of a mounted configuration exists', () => {
   const [, path = ''] = /\{WEIR_CONFIG_FILE:-([^}]+)\}/.exec(read('docker-compose.yml')) ?? [];
   expect(existsSync(join(root, path))).toBe(true);

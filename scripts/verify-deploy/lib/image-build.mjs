@@ -76,6 +76,9 @@ async function unpack(archive, out) {
   return { root: out, bytes };
 }
 
+/** Folders that belong to the gateway's user. */
+const VOLUMES = ['/backups', '/var/lib/weir'];
+
 /** @returns {string[]} problems of an unpacked image: other programs, files that its user could change, missing parts */
 export function inspectRoot(root, uid) {
   const problems = [];
@@ -86,12 +89,17 @@ export function inspectRoot(root, uid) {
     if (entry.isSymbolicLink()) continue;
     const { mode, uid: owner } = statSync(path);
     if (mode & 0o6000) problems.push(`${name} is setuid or setgid`);
-    if (owner === uid && name !== '/var/lib/weir') problems.push(`${name} belongs to the gateway's user`);
+    if (owner === uid && !VOLUMES.includes(name)) problems.push(`${name} belongs to the gateway's user`);
     if (mode & 0o002 && name !== '/tmp') problems.push(`${name} is writable by everyone`);
     if (entry.isFile() && mode & 0o111 && !/\.so[.\d]*$/.test(name)) programs.push(name);
   }
   const others = programs.filter((name) => !['/usr/bin/weir', '/usr/lib/weir/bun'].includes(name));
   if (others.length > 0) problems.push(`programs beside the gateway: ${others.slice(0, 10)}`);
+  for (const name of VOLUMES) {
+    const found = statSync(join(root, name), { throwIfNoEntry: false });
+    if (found?.uid !== uid || (found.mode & 0o777) !== 0o700)
+      problems.push(`${name} does not belong to the gateway's user alone`);
+  }
   for (const name of [
     '/etc/ssl/certs/ca-certificates.crt',
     '/usr/share/zoneinfo/Europe/Zurich',
