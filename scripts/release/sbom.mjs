@@ -1,4 +1,4 @@
-// The software bill of materials: packages of the gateway, and those that the console is built from.
+// The software bill of materials: packages of the gateway, and those that the console and the guide are built from.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,23 +28,21 @@ async function npmSbom(manifest, lock) {
 /**
  * Joins two documents of `npm sbom`: components that both have are listed once.
  * @param {{ metadata: object, components: { 'bom-ref': string }[], dependencies: { ref: string }[] }} gateway
- * @param {{ metadata: object, components: { 'bom-ref': string }[], dependencies: { ref: string }[] }} console
+ * @param {{ metadata: object, components: { 'bom-ref': string }[], dependencies: { ref: string }[] }} part the console or the guide
  */
-export function joinSboms(gateway, console) {
+export function joinSboms(gateway, part) {
   const own = gateway.metadata.component;
-  const consoleRoot = console.metadata.component;
+  const partRoot = part.metadata.component;
   const references = new Set(gateway.components.map((one) => one['bom-ref']));
-  const added = [consoleRoot, ...console.components].filter((one) => !references.has(one['bom-ref']));
+  const added = [partRoot, ...part.components].filter((one) => !references.has(one['bom-ref']));
   const refs = new Set(gateway.dependencies.map(({ ref }) => ref));
   const dependencies = gateway.dependencies.map((one) =>
-    one.ref === own['bom-ref']
-      ? { ...one, dependsOn: [...(one.dependsOn ?? []), consoleRoot['bom-ref']] }
-      : one,
+    one.ref === own['bom-ref'] ? { ...one, dependsOn: [...(one.dependsOn ?? []), partRoot['bom-ref']] } : one,
   );
   return {
     ...gateway,
     components: [...gateway.components, ...added],
-    dependencies: [...dependencies, ...console.dependencies.filter(({ ref }) => !refs.has(ref))],
+    dependencies: [...dependencies, ...part.dependencies.filter(({ ref }) => !refs.has(ref))],
   };
 }
 
@@ -54,11 +52,11 @@ export async function writeSbom(root, path) {
   // Without development: `npm sbom --omit=dev` would leave out packages that development uses as well.
   const gateway = publishedManifest(read('package.json'));
   const { version } = gateway;
-  const consoleManifest = { ...read('console/package.json'), version };
-  const sbom = joinSboms(
-    await npmSbom(gateway, publishedLock(read('package-lock.json'))),
-    await npmSbom(consoleManifest, read('console/package-lock.json')),
-  );
+  let sbom = await npmSbom(gateway, publishedLock(read('package-lock.json')));
+  for (const part of ['console', 'guide']) {
+    const manifest = { ...read(`${part}/package.json`), version };
+    sbom = joinSboms(sbom, await npmSbom(manifest, read(`${part}/package-lock.json`)));
+  }
   writeFileSync(path, `${JSON.stringify(sbom, undefined, 2)}\n`);
   return path;
 }
