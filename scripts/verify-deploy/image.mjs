@@ -6,7 +6,7 @@ import { inRoot } from './lib/enter-root.mjs';
 import { buildImage, inspectRoot } from './lib/image-build.mjs';
 import { withNginx } from './lib/nginx-front.mjs';
 import { run } from './lib/process.mjs';
-import { exercise } from './lib/requests.mjs';
+import { exercise, exerciseGrpc, exerciseMetrics } from './lib/requests.mjs';
 import { freePort, Service } from './lib/service.mjs';
 
 const ADMIN_KEY = 'verify-deploy-admin-key';
@@ -47,7 +47,7 @@ function assertConfined(facts) {
 
 /** Starts the image as its configuration says, and returns how long it took. */
 async function start(image, data, use = async () => undefined) {
-  const port = await freePort();
+  const [port, metricsPort, grpcPort] = [await freePort(), await freePort(), await freePort()];
   const own = Object.fromEntries(image.config.Env.map((line) => line.split(/=(.*)/s).slice(0, 2)));
   const env = {
     ...own,
@@ -55,7 +55,8 @@ async function start(image, data, use = async () => undefined) {
     ...{
       SERVER_HOST: '127.0.0.1',
       SERVER_PORT: String(port),
-      METRICS_PORT: 'off',
+      METRICS_PORT: String(metricsPort),
+      GRPC_PORT: String(grpcPort),
       WEIR_ADMIN_KEY: ADMIN_KEY,
     },
   };
@@ -67,7 +68,13 @@ async function start(image, data, use = async () => undefined) {
     const facts = processFacts(service.child.pid);
     assertConfined(facts);
     const health = Healthcheck.Test.filter((word) => word !== 'CMD');
-    await use({ base, health: () => run(inRoot(image.root, data, image.config.User, health), { env }) });
+    const command = (words, more = {}) =>
+      run(inRoot(image.root, data, image.config.User, words), { env: { ...env, ...more } });
+    await use({
+      ...{ base, metricsPort, grpcPort },
+      health: () => command(health),
+      weir: (args, more) => command([...Entrypoint, ...args], more),
+    });
     const code = await service.stop();
     if (code !== 0) throw new Error(`after SIGTERM it ended with ${code}\n${service.output.slice(-1000)}`);
     return { wallMs, cpuMs: facts.cpuMs };
@@ -127,9 +134,13 @@ export const checks = [
         run(['sh', '-c', 'rm -rf "$1" && cp -a "$2" "$1"', 'sh', data, join(image.root, 'var/lib/weir')]);
       await renew();
       const times = [
-        await start(image, data, async ({ base, health }) => {
+        await start(image, data, async ({ base, metricsPort, grpcPort, health, weir }) => {
           await exercise(base, ADMIN_KEY);
+          await exerciseMetrics(metricsPort);
+          await exerciseGrpc(grpcPort, ADMIN_KEY);
           await health();
+          await weir(['backup', '/var/lib/weir/backup']);
+          await weir(['restore', '/var/lib/weir/backup'], { WEIR_DATA_DIR: '/tmp/restored' });
           await withNginx(context, base, chatOverTls);
         }),
       ];

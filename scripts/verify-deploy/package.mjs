@@ -1,8 +1,8 @@
 // The npm package: installed from its archive into an empty folder, as a user does.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './lib/process.mjs';
-import { exercise, SIMULATED } from './lib/requests.mjs';
+import { exercise, exerciseGrpc, exerciseMetrics, SIMULATED } from './lib/requests.mjs';
 import { freePort, Service } from './lib/service.mjs';
 
 const ADMIN_KEY = 'verify-deploy-admin-key';
@@ -25,7 +25,7 @@ export const checks = [
       await run(['npm', 'install', ...flags, join(packed, archive)], { cwd: project });
       writeFileSync(join(project, 'weir.yaml'), SIMULATED);
 
-      const port = await freePort();
+      const [port, metricsPort, grpcPort] = [await freePort(), await freePort(), await freePort()];
       const env = {
         // No npm is found: a start that installs something fails.
         PATH: `${temporary()}:${process.env.PATH}`,
@@ -33,7 +33,8 @@ export const checks = [
         WEIR_ADMIN_KEY: ADMIN_KEY,
         SERVER_HOST: '127.0.0.1',
         SERVER_PORT: String(port),
-        METRICS_PORT: 'off',
+        METRICS_PORT: String(metricsPort),
+        GRPC_PORT: String(grpcPort),
       };
       const before = listing(project);
       const service = new Service(['npx', '--no-install', 'weir', 'serve'], { cwd: project, env });
@@ -41,11 +42,19 @@ export const checks = [
         const base = `http://127.0.0.1:${port}`;
         const started = await service.ready(`${base}/health/ready`);
         await exercise(base, ADMIN_KEY);
+        await exerciseMetrics(metricsPort);
+        await exerciseGrpc(grpcPort, ADMIN_KEY);
+        const weir = async (args, more = {}) =>
+          (await run(['npx', '--no-install', 'weir', ...args], { cwd: project, env: { ...env, ...more } }))
+            .stdout;
+        await weir(['backup', 'data/backup']);
+        await weir(['restore', 'data/backup'], { WEIR_DATA_DIR: 'data/restored' });
+        await weir(['demo', '--generate-only', '--data-dir', 'data/demo']);
+        const proto = join(project, 'node_modules/@weir-gateway/weir/proto/weir/v1/inference.proto');
+        if (!existsSync(proto)) throw new Error('the package has no files of gRPC');
         const added = listing(project).filter((path) => !before.includes(path) && !path.startsWith('data'));
         if (added.length > 0) throw new Error(`the start wrote ${added.slice(0, 5).join(', ')}`);
-        const version = (
-          await run(['npx', '--no-install', 'weir', '--version'], { cwd: project })
-        ).stdout.trim();
+        const version = (await weir(['--version'])).trim();
         const { version: wanted } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
         if (version !== wanted) throw new Error(`weir --version prints ${version}`);
         return {
@@ -82,7 +91,9 @@ sys.exit(str(error)[:2000] if error else 0)
       await run([python, '-c', script, path]);
       const names = new Set(sbom.components.map(({ group, name }) => (group ? `${group}/${name}` : name)));
       const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-      const missing = [...Object.keys(dependencies), 'react'].filter((name) => !names.has(name));
+      const missing = [...Object.keys(dependencies), 'react', 'minisearch'].filter(
+        (name) => !names.has(name),
+      );
       if (missing.length > 0) throw new Error(`it lacks ${missing}`);
       return {
         result: 'proved',

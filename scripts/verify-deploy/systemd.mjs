@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { debianRoot } from './lib/debian-root.mjs';
 import { inRoot } from './lib/enter-root.mjs';
 import { run } from './lib/process.mjs';
-import { exercise } from './lib/requests.mjs';
+import { exercise, exerciseGrpc } from './lib/requests.mjs';
 import { freePort, Service } from './lib/service.mjs';
 
 /** Each with the units that are verified with it. */
@@ -100,7 +100,7 @@ export const checks = [
         const found = await mode(path);
         if (found !== wanted) throw new Error(`${path} has ${found}, not ${wanted}`);
       }
-      await serveAs(system, readFileSync(join(root, 'deploy/systemd/weir.service'), 'utf8'));
+      await serveAs(system, (name) => readFileSync(join(root, 'deploy/systemd', name), 'utf8'));
 
       await inside(['dpkg', '--remove', 'weir']);
       if (!existsSync(join(system, 'var/lib/weir/control.sqlite')))
@@ -112,33 +112,46 @@ export const checks = [
       const { size } = statSync(join(folder, name));
       return {
         result: 'proved',
-        detail: `${(size / 1e6).toFixed(1)} MB; installed, served as user weir, removed, purged`,
+        detail: `${(size / 1e6).toFixed(1)} MB; installed, served and backed up as user weir, removed, purged`,
         gap: 'a start by systemd, and with it the filter of system calls',
       };
     },
   },
 ];
 
-/** Starts the gateway as the unit does: its user, environment and working directory. */
+/**
+ * Starts the gateway and a backup as the units do: their user, environment, working directory and command.
+ * @param {string} system root with the installed package
+ * @param {(name: string) => string} unit text of a unit
+ */
 async function serveAs(system, unit) {
-  const own = [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]);
-  const port = await freePort();
+  const service = unit('weir.service');
+  const own = [...service.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]);
+  const [port, grpcPort] = [await freePort(), await freePort()];
   const key = 'verify-deploy-admin-key';
+  const backups = '/var/lib/weir/backups';
   const env = {
     ...Object.fromEntries(own),
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-    ...{ SERVER_PORT: String(port), METRICS_PORT: 'off', WEIR_ADMIN_KEY: key },
+    ...{ SERVER_PORT: String(port), METRICS_PORT: 'off', GRPC_PORT: String(grpcPort), WEIR_ADMIN_KEY: key },
   };
-  const as = (...args) =>
-    inRoot(system, join(system, 'var/lib/weir'), 'weir:weir', ['/usr/bin/weir', ...args]);
-  await run(as('config', 'check'), { env });
-  const service = new Service(as('serve'), { env });
+  const as = (...words) => inRoot(system, join(system, 'var/lib/weir'), 'weir:weir', words);
+  const commandOf = (text) =>
+    /^ExecStart=(.*)$/m
+      .exec(text)[1]
+      .replace(/\$\{WEIR_BACKUP_LOCATION\}/, backups)
+      .split(' ');
+  await run(as('/usr/bin/weir', 'config', 'check'), { env });
+  const gateway = new Service(as(...commandOf(service)), { env });
   try {
     const base = `http://127.0.0.1:${port}`;
-    await service.ready(`${base}/health/ready`);
+    await gateway.ready(`${base}/health/ready`);
     await exercise(base, key);
-    await run(as('health'), { env });
+    await exerciseGrpc(grpcPort, key);
+    await run(as('/usr/bin/weir', 'health'), { env });
+    await run(as(...commandOf(unit('weir-backup.service'))), { env });
+    await run(as('/usr/bin/weir', 'backup', 'verify', backups), { env });
   } finally {
-    await service.stop();
+    await gateway.stop();
   }
 }
