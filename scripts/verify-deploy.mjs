@@ -1,6 +1,7 @@
 // `npm run verify:deploy`: checks every deployment artefact with its own tool, and prints what was proved.
 //   --only NAME   a family (file in scripts/verify-deploy), or part of an artefact or tool; may be repeated
 //   --json        one JSON document on standard output
+//   --markdown    the table in Markdown, with versions of tools and details
 //   --list        names the checks and runs none
 //   --strict      unproved artefacts fail too
 
@@ -10,6 +11,7 @@ import { root, setUp } from './setup.mjs';
 import {
   exitCodeOf,
   loadChecks,
+  renderMarkdown,
   renderTable,
   runCheck,
   selectChecks,
@@ -23,12 +25,13 @@ try {
     options: {
       only: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       strict: { type: 'boolean', default: false },
     },
   }).values;
 } catch (error) {
-  console.error(`${error.message}\nUse --only NAME, --json, --list, --strict.`);
+  console.error(`${error.message}\nUse --only NAME, --json, --markdown, --list, --strict.`);
   process.exit(2);
 }
 
@@ -55,6 +58,8 @@ for (const check of checks) {
   outcomes.push(outcome);
   print(`${outcome.result.padEnd(8)}  ${outcome.seconds.toFixed(1)} s  ${outcome.detail}`);
 }
-console.log(options.json ? JSON.stringify(outcomes, undefined, 2) : `\n${renderTable(outcomes)}\n`);
-(options.json ? print : console.log)(summarize(outcomes));
+const isForFiles = options.json || options.markdown;
+if (options.json) console.log(JSON.stringify(outcomes, undefined, 2));
+else console.log(options.markdown ? renderMarkdown(outcomes) : `\n${renderTable(outcomes)}\n`);
+(isForFiles ? print : console.log)(summarize(outcomes));
 process.exitCode = exitCodeOf(outcomes, options.strict);

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import {
   exitCodeOf,
   loadChecks,
+  renderMarkdown,
   renderTable,
   runCheck,
   selectChecks,
@@ -68,7 +69,7 @@ describe('outcomes', () => {
       check(() => Promise.reject(new ToolUnavailable('x', 'no registry'))),
       context,
     );
-    expect(missing).toMatchObject({ result: 'unproved', gap: 'x could not be installed: no registry' });
+    expect(missing).toMatchObject({ result: 'unproved', gap: 'x is not available: no registry' });
   });
 
   test('a check that returns nothing has failed', async () => {
@@ -106,6 +107,20 @@ describe('outcomes', () => {
     expect(exitCodeOf([proved, unproved], true)).toBe(1);
     expect(exitCodeOf([proved, { result: 'failed' }], false)).toBe(1);
     expect(summarize([proved, proved, unproved])).toBe('2 proved, 0 failed, 1 unproved');
+  });
+
+  test('a table in Markdown has versions and details', () => {
+    const proved = { artefact: 'a', tool: 't', result: 'proved', detail: 'x | y', gap: 'z' };
+    const missing = { artefact: 'b', tool: 'u', versions: [], result: 'unproved', detail: '', gap: 'none' };
+    const versions = ['example.com/a/cmd/t@v1.2.3', 'u==2.0', '@types/k6@2.3.0', 'systemd 252'];
+    expect(
+      renderMarkdown([{ ...proved, versions }, missing])
+        .split('\n')
+        .slice(2),
+    ).toEqual([
+      '| a | t | t v1.2.3, u 2.0, @types/k6 2.3.0, systemd 252 | x \\| y | z |',
+      '| b | u |  | **unproved** | none |',
+    ]);
   });
 
   test('the table has a row for each, and marks failures', () => {

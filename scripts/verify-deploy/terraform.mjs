@@ -59,7 +59,7 @@ export const checks = [
     artefact: FOLDER,
     tool: 'tflint',
     async run({ root, tools, temporary }) {
-      const tflint = await tools.go('github.com/terraform-linters/tflint@v0.58.1', 'tflint');
+      const tflint = await tools.go('github.com/terraform-linters/tflint@v0.61.0', 'tflint');
       const broken = temporary();
       writeFileSync(join(broken, 'main.tf'), 'variable "unused" {}\n');
       const found = await run([tflint, '--chdir', broken], { ok: [0, 2] });

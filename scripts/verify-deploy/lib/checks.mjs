@@ -48,7 +48,8 @@ export function selectChecks(checks, names) {
  * Runs one check. An exception is a failure; a tool that cannot be installed leaves the artefact unproved.
  * @param {{ family: string, artefact: string, tool: string, run: Function }} check
  * @param {{ root: string, tools: object, print: (line: string) => void }} context
- * @returns {Promise<{ family: string, artefact: string, tool: string, result: string, detail: string, gap: string, seconds: number }>}
+ * @returns {Promise<{ family: string, artefact: string, tool: string, versions: string[], result: string, detail: string, gap: string, seconds: number }>}
+ *   versions: of the tools that it used
  */
 export async function runCheck(check, context) {
   const { family, artefact, tool } = check;
@@ -71,7 +72,8 @@ export async function runCheck(check, context) {
   }
   const { result, detail = '' } = outcome;
   const gap = outcome.gap ?? (result === 'unproved' ? (detail.split('\n')[0] ?? '') : '');
-  return { family, artefact, tool, result, detail, gap, seconds: (performance.now() - started) / 1000 };
+  const seconds = (performance.now() - started) / 1000;
+  return { family, artefact, tool, versions: context.tools?.takeUsed() ?? [], result, detail, gap, seconds };
 }
 
 const COLUMNS = ['artefact', 'tool', 'result', 'not proved here'];
@@ -99,6 +101,33 @@ export function renderTable(outcomes) {
     ...rows.map(line),
   ].join('\n');
 }
+
+/**
+ * @param {{ artefact: string, tool: string, versions: string[], result: string, detail: string, gap: string }[]} outcomes
+ * @returns {string} a table in Markdown, with versions and details
+ */
+export function renderMarkdown(outcomes) {
+  const rows = outcomes.map(({ artefact, tool, versions, result, detail, gap }) => [
+    ...[
+      artefact,
+      tool,
+      versions.map(shortVersion).join(', '),
+      result === 'proved' ? detail : `**${result}**`,
+      gap,
+    ],
+  ]);
+  const head = ['artefact', 'tool', 'versions', 'proved', 'not proved here'];
+  const line = (cells) =>
+    `| ${cells.map((cell) => cell.replaceAll('\n', ' ').replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** A spec without the path of a Go package: `github.com/rhysd/actionlint/cmd/actionlint@v1.7.12` is `actionlint@v1.7.12`. */
+const shortVersion = (spec) =>
+  spec
+    .replace(/^[\w-]+(?:\.[\w-]+)+\/(?:\S*\/)?([^/\s]+?)(?:\/v\d+)?@v/, '$1@v')
+    .replaceAll('==', ' ')
+    .replace(/(?<=.)@/, ' ');
 
 /** @returns {string} such as `12 proved, 0 failed, 1 unproved` */
 export const summarize = (outcomes) =>

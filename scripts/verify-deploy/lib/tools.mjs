@@ -4,14 +4,14 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { lastLines, run } from './process.mjs';
 
-/** A tool is not here and cannot be installed. Its checks are reported as unproved, not as failed. */
+/** A tool is not here, and cannot be installed or is not for this project to install. Its checks are reported as unproved, not as failed. */
 export class ToolUnavailable extends Error {
   /**
    * @param {string} tool
    * @param {string} reason
    */
   constructor(tool, reason) {
-    super(`${tool} could not be installed: ${reason}`);
+    super(`${tool} is not available: ${reason}`);
     this.name = 'ToolUnavailable';
   }
 }
@@ -35,6 +35,7 @@ export class Tools {
   /** Installations that run or have ended, by folder: two checks that use a tool install it once. */
   #installing = new Map();
   #aptUpdated = false;
+  #used = new Set();
 
   /**
    * @param {string} folder the cache
@@ -43,6 +44,13 @@ export class Tools {
   constructor(folder, print) {
     this.folder = folder;
     this.print = print;
+  }
+
+  /** @returns {string[]} names and versions of the tools that were asked for since the last call */
+  takeUsed() {
+    const used = [...this.#used];
+    this.#used.clear();
+    return used;
   }
 
   /**
@@ -116,8 +124,16 @@ export class Tools {
    * @throws {ToolUnavailable}
    */
   async apt(packages, program) {
-    const present = findProgram(program);
-    if (present !== undefined) return present;
+    const path = findProgram(program) ?? (await this.#aptInstall(packages, program));
+    const query = await run(['dpkg-query', '--search', path]).catch(() => undefined);
+    const name = query?.stdout.split(':')[0] ?? packages[0];
+    const format = `--showformat=$\{Version}`;
+    const version = await run(['dpkg-query', '--show', format, name]).catch(() => undefined);
+    this.#used.add(version === undefined ? program : `${name} ${version.stdout}`);
+    return path;
+  }
+
+  async #aptInstall(packages, program) {
     if (process.getuid?.() !== 0 || findProgram('apt-get') === undefined) {
       throw new ToolUnavailable(program, `install ${packages.join(' ')} from the system's packages`);
     }
@@ -135,8 +151,21 @@ export class Tools {
     return installed;
   }
 
+  /**
+   * Finds a program that the user installs.
+   * @param {string} program
+   * @returns {string} path of the program
+   * @throws {ToolUnavailable}
+   */
+  present(program) {
+    const path = findProgram(program);
+    if (path === undefined) throw new ToolUnavailable(program, 'it is not in PATH');
+    return path;
+  }
+
   /** The marker is written last: an interrupted installation is repeated. */
   #install(registry, spec, install) {
+    this.#used.add(spec);
     const folder = join(this.folder, registry, spec.replaceAll(/[^\w.@=-]+/g, '_'));
     const running = this.#installing.get(folder);
     if (running !== undefined) return running;
