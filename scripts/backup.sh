@@ -30,8 +30,11 @@ done
 
 case $where in
   compose)
+    docker compose version > /dev/null 2>&1 || { echo 'docker compose is missing: install Docker with its Compose plugin.' >&2; exit 1; }
+    # The data folder of the image belongs to user 1000 alone, and this container runs as you. The databases are in PostgreSQL.
     exec docker compose run --rm --no-deps --no-TTY --user "$(id -u):$(id -g)" \
-      --env WEIR_BACKUP_PASSPHRASE --env WEIR_BACKUP_KEY_FILE \
+      ${WEIR_BACKUP_PASSPHRASE:+--env WEIR_BACKUP_PASSPHRASE} \
+      ${WEIR_BACKUP_KEY_FILE:+--env WEIR_BACKUP_KEY_FILE} --env WEIR_DATA_DIR=/tmp/weir \
       --volume "$PWD:/installation" --workdir /installation weir backup "$location" "$@"
     ;;
   local)

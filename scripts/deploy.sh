@@ -17,7 +17,12 @@ while [ $# -gt 0 ]; do
     --image) image=${2:?--image needs a name}; shift 2 ;;
     --dry-run) dry=1; shift ;;
     -*) echo "Unknown argument \"$1\". See scripts/deploy.sh --help." >&2; exit 2 ;;
-    *) overlay=$1; shift ;;
+    *)
+      if [ "$target" != kubernetes ] || [ -n "$overlay" ]; then
+        echo "Unknown argument \"$1\". See scripts/deploy.sh --help." >&2
+        exit 2
+      fi
+      overlay=$1; shift ;;
   esac
 done
 
@@ -62,6 +67,7 @@ fi
 
 case $target in
   compose)
+    [ -n "$dry" ] || docker compose version > /dev/null 2>&1 || { echo 'docker compose is missing: install Docker with its Compose plugin.' >&2; exit 1; }
     [ -e .env ] || { echo 'There is no .env: run scripts/setup.sh first.' >&2; exit 1; }
     if [ -n "$image" ]; then
       export WEIR_IMAGE="$image"
@@ -77,6 +83,7 @@ case $target in
   kubernetes)
     folder=deploy/kubernetes/overlays/${overlay:?name an overlay of deploy/kubernetes/overlays}
     [ -d "$folder" ] || { echo "There is no $folder." >&2; exit 1; }
+    [ -n "$dry" ] || command -v kubectl > /dev/null || { echo 'kubectl is missing: install it, and select the cluster.' >&2; exit 1; }
     manifests=$(mktemp)
     trap 'rm -f "$manifests"' EXIT
     build

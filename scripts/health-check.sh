@@ -5,17 +5,20 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-environment=compose
+environment=
 monitoring=
 while [ $# -gt 0 ]; do
   case $1 in
     --monitoring) monitoring=1 ;;
     -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "Unknown argument \"$1\". See scripts/health-check.sh --help." >&2; exit 2 ;;
-    *) environment=$1 ;;
+    *)
+      [ -z "$environment" ] || { echo "Name one environment, not \"$environment\" and \"$1\"." >&2; exit 2; }
+      environment=$1 ;;
   esac
   shift
 done
+environment=${environment:-compose}
 
 failed=0
 row() { printf '%-28s %-5s %s\n' "$1" "$2" "${3:-}"; [ "$2" = ok ] || failed=1; }
@@ -33,6 +36,7 @@ get() {
 
 case $environment in
   compose)
+    docker compose version > /dev/null 2>&1 || { echo 'docker compose is missing: install Docker with its Compose plugin.' >&2; exit 1; }
     [ ! -e .env ] || WEIR_ADMIN_KEY=${WEIR_ADMIN_KEY:-$(sed -n 's/^WEIR_ADMIN_KEY=//p' .env)}
     WEIR_CA=${WEIR_CA:-certs/tls.crt}
     url=https://localhost:${HTTPS_PORT:-443}

@@ -19,10 +19,11 @@ need() {
 }
 
 case $tool in
+  -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
   local) exec npm --prefix "$root" run -s load -- "$@" ;;
   locust | k6) ;;
   *)
-    echo "load-test: unknown tool \"$tool\". Use local, locust or k6." >&2
+    echo "load-test: unknown tool \"$tool\". Use local, locust or k6; see scripts/load-test.sh --help." >&2
     exit 2
     ;;
 esac

@@ -21,6 +21,7 @@ fi
 
 case $where in
   compose)
+    docker compose version > /dev/null 2>&1 || { echo 'docker compose is missing: install Docker with its Compose plugin.' >&2; exit 1; }
     dry=
     for option in "$@"; do [ "$option" != --dry-run ] || dry=1; done
     if [ -z "$dry" ]; then
@@ -30,7 +31,8 @@ case $where in
     fi
     docker compose up --detach --wait postgres redis
     docker compose run --rm --no-deps --no-TTY --user "$(id -u):$(id -g)" \
-      --env WEIR_BACKUP_PASSPHRASE --env WEIR_BACKUP_KEY_FILE \
+      ${WEIR_BACKUP_PASSPHRASE:+--env WEIR_BACKUP_PASSPHRASE} \
+      ${WEIR_BACKUP_KEY_FILE:+--env WEIR_BACKUP_KEY_FILE} --env WEIR_DATA_DIR=/tmp/weir \
       --volume "$PWD:/installation" --workdir /installation weir restore "$@"
     ;;
   local)

@@ -27,7 +27,8 @@ else
   while IFS= read -r line; do
     case $line in
       WEIR_ADMIN_KEY= | WEIR_SECRET= | POSTGRES_PASSWORD= | REDIS_PASSWORD=)
-        printf '%s%s\n' "$line" "$(openssl rand -hex 32)" ;;
+        secret=$(openssl rand -hex 32)
+        printf '%s%s\n' "$line" "$secret" ;;
       *) printf '%s\n' "$line" ;;
     esac
   done < .env.example > .env.new
@@ -37,6 +38,9 @@ fi
 
 if [ -e certs/tls.crt ] && [ -e certs/tls.key ]; then
   echo 'certs/tls.crt and certs/tls.key exist: kept.'
+elif [ -e certs/tls.crt ] || [ -e certs/tls.key ]; then
+  echo 'certs/ has only one of tls.crt and tls.key: add the other, or remove it. Nothing was changed there.' >&2
+  exit 1
 elif [ -n "$dry" ]; then
   echo "Would write a self-signed certificate for $domain to certs/."
 else

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -23,7 +24,14 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'weir-scripts-'));
   mkdirSync(join(folder, 'scripts'));
-  for (const name of ['setup.sh', 'health-check.sh', 'deploy.sh', 'backup.sh', 'restore.sh']) {
+  for (const name of [
+    'setup.sh',
+    'health-check.sh',
+    'deploy.sh',
+    'backup.sh',
+    'restore.sh',
+    'load-test.sh',
+  ]) {
     cpSync(join(root, 'scripts', name), join(folder, 'scripts', name));
   }
   cpSync(join(root, '.env.example'), join(folder, '.env.example'));
@@ -63,10 +71,33 @@ describe.skipIf(!has('openssl'))('setup.sh', () => {
     expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(env);
   });
 
+  test('replaces no certificate whose key is missing', async () => {
+    const key = join(folder, 'certs/tls.key');
+    const certificate = readFileSync(join(folder, 'certs/tls.crt'), 'utf8');
+    renameSync(key, `${key}.kept`);
+    const { code, output } = await run('setup.sh', []);
+    renameSync(`${key}.kept`, key);
+    expect([code, output]).toEqual([1, expect.stringContaining('only one of tls.crt and tls.key')]);
+    expect(readFileSync(join(folder, 'certs/tls.crt'), 'utf8')).toBe(certificate);
+  });
+
   test('says what an unknown argument is', async () => {
     const { code, output } = await run('setup.sh', ['--domian', 'x']);
     expect([code, output]).toEqual([2, expect.stringContaining('Unknown argument "--domian"')]);
   });
+});
+
+test('each script rejects arguments that it would ignore', async () => {
+  for (const [script, ...args] of [
+    ['deploy.sh', 'compose', 'production'],
+    ['deploy.sh', 'kubernetes', 'small', 'production'],
+    ['health-check.sh', 'compose', 'kubernetes'],
+    ['load-test.sh', 'gatling'],
+  ] as const) {
+    const { code, output } = await run(script, args);
+    expect([script, code, output]).toEqual([script, 2, expect.stringContaining(args.at(-1) ?? '')]);
+  }
+  expect(await run('load-test.sh', ['--help'])).toMatchObject({ code: 0 });
 });
 
 describe('backup.sh and restore.sh', () => {
