@@ -35,6 +35,13 @@ export function modelDefinition(model: ModelConfig): ModelDefinition {
     strategyPlugin: model.strategy_plugin ?? undefined,
     fallbacksOn: model.fallbacks_on,
     hedging: hedging ?? undefined,
+    microBatch: model.micro_batch
+      ? {
+          windowMs: model.micro_batch.window,
+          maxInputs: model.micro_batch.max_inputs,
+          maxBytes: model.micro_batch.max_bytes,
+        }
+      : undefined,
     continueStreams: model.continue_streams,
     timeoutMs: model.timeout ?? undefined,
     responseMetadata: model.response_metadata,

@@ -1,5 +1,6 @@
 import type { EmbeddingRequest } from '../core/embedding.ts';
 import { asCount, isRecord, listOf, parseJsonText } from '../core/json.ts';
+import { splitCount } from '../core/split-count.ts';
 
 const FLOAT_BYTES = 4;
 
@@ -45,16 +46,7 @@ function floatsOf(bytes: Buffer): readonly number[] | undefined {
  * @returns whole numbers that add up to `total`
  */
 export function sharesOfTokens(inputs: EmbeddingRequest['inputs'], total: number): readonly number[] {
-  const lengths = inputs.map(lengthOf);
-  const whole = lengths.reduce((sum, length) => sum + length, 0);
-  let until = 0;
-  let given = 0;
-  return lengths.map((length) => {
-    until += length;
-    const share = (whole === 0 ? 0 : Math.round((total * until) / whole)) - given;
-    given += share;
-    return share;
-  });
+  return splitCount(total, inputs.map(lengthOf));
 }
 
 function lengthOf(input: EmbeddingRequest['inputs'][number]): number {

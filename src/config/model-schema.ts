@@ -19,6 +19,7 @@ import {
   section,
   text,
 } from './fields.ts';
+import { microBatch } from './micro-batch-schema.ts';
 
 export const STRATEGIES = [
   'power-of-two',
@@ -134,6 +135,7 @@ export const model = () =>
     ).describe(
       'Hedging: sends a stream that has no first event yet to a second target as well, and cancels the slower one. null disables it.',
     ),
+    micro_batch: microBatch(),
     fallbacks_on: section({
       context_window: list(modelName(MAX_REFERENCE_LENGTH)).describe(
         'When the prompt exceeds the context window.',

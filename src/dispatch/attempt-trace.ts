@@ -7,6 +7,19 @@ import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { EscalationReason } from '../routing/directory.ts';
 
+/** An upstream call for the inputs of several requests. */
+export interface JoinedTrace {
+  /** Requests that it was sent for, and their inputs together. */
+  readonly requests: number;
+  readonly inputs: number;
+  /** The part of its time that is this request's, 0 to 1. */
+  readonly share: number;
+  /** The upstream rejected it, and each request was sent again alone. */
+  readonly wasRepeatedAlone?: boolean;
+  /** False where the attempt of another request counts for the health of the target. */
+  readonly isCounted?: boolean;
+}
+
 /** What happened at one target. Times are from the injected monotonic clock, in milliseconds. */
 export interface AttemptTrace {
   readonly provider: string;
@@ -52,10 +65,21 @@ export interface AttemptTrace {
   estimated?: boolean;
   /** Which part of the request it serves, from 0, where the target takes fewer inputs in one call. */
   part?: number;
+  /** The upstream call that it shared with other requests for embeddings. */
+  joined?: JoinedTrace;
   /** It continued the stream of another attempt. */
   continued?: boolean;
   /** Why its response was not good enough for the client. */
   rejected?: EscalationReason;
   /** `began`: started beside a slow attempt. `lost`: the other attempt of the two was faster. */
   hedge?: 'began' | 'lost';
+}
+
+/**
+ * The time of an attempt that its request pays for, where a price is by time.
+ * @param endedAt monotonic milliseconds
+ * @returns milliseconds; of a call that requests shared, the part of this one
+ */
+export function billedMs({ startedAt, joined }: AttemptTrace, endedAt: number): number {
+  return (endedAt - startedAt) * (joined && !joined.wasRepeatedAlone ? joined.share : 1);
 }

@@ -14,6 +14,7 @@ import { countAtEngine } from './engine-token-count.ts';
 import { waitForEngine } from './engine-wait.ts';
 import { HedgedDispatch } from './hedged-dispatch.ts';
 import type { InferenceResponse } from './inference-response.ts';
+import { MicroBatcher } from './micro-batcher.ts';
 import type { DispatchOptions } from './options.ts';
 import { type DispatchScope, throwIfAborted } from './request.ts';
 import { dispatchSplit, type SplitRun } from './split-embedding.ts';
@@ -39,11 +40,13 @@ export class FailoverExecutor {
   readonly #options: DispatchOptions;
   readonly #queue: AdmissionQueue;
   readonly #hedging: HedgedDispatch;
+  readonly #microBatcher: MicroBatcher;
 
   constructor(options: DispatchOptions) {
     this.#options = options;
     this.#queue = new AdmissionQueue(options);
     this.#hedging = new HedgedDispatch(options);
+    this.#microBatcher = new MicroBatcher(options);
   }
 
   /**
@@ -176,7 +179,12 @@ export class FailoverExecutor {
         acquire: (candidate, now) => acquire(call, facts, candidate, now),
       });
     }
-    const attempt = new UpstreamAttempt(this.#options, call, scope, slot, fetched ?? NO_MEDIA, undefined);
+    const join =
+      call.operation === 'embedding' && route.microBatch
+        ? this.#microBatcher.joinOf(call, scope, slot.candidate, size)
+        : undefined;
+    const media = fetched ?? NO_MEDIA;
+    const attempt = new UpstreamAttempt(this.#options, call, scope, slot, media, undefined, join);
     attempt.start();
     return attempt.response;
   }

@@ -10,6 +10,7 @@ import type { Router } from '../routing/router.ts';
 import type { QueueObserver } from './admission-queue.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
+import type { MicroBatchObserver } from './micro-batcher.ts';
 import type { PromptCaching } from './prompt-caching.ts';
 import type { ActiveAttempt, DispatchRequest } from './request.ts';
 import type { UseEstimates } from './use-estimates.ts';
@@ -65,7 +66,7 @@ export interface DispatchServices {
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;
   readonly states: TargetStates;
-  readonly observer: AttemptObserver & QueueObserver;
+  readonly observer: AttemptObserver & QueueObserver & MicroBatchObserver;
   /** Absent where no usage is kept. */
   readonly records?: AttemptRecords | undefined;
   readonly media: MediaFetcher;

@@ -13,11 +13,13 @@ import { mayRepeat } from '../routing/retry.ts';
 import type { AcquiredSlot } from './admission-queue.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptEnd, AttemptOptions } from './attempt-options.ts';
-import type { AttemptTrace } from './attempt-trace.ts';
+import { type AttemptTrace, billedMs } from './attempt-trace.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 import { describeFailure, unsupportedByTarget } from './dispatch-errors.ts';
 import type { HedgeGroup } from './hedge-group.ts';
 import type { InferenceResponse } from './inference-response.ts';
+import type { RunningAttempt } from './joined-attempt.ts';
+import type { JoinAttempt } from './micro-batcher.ts';
 import type { DispatchOptions } from './options.ts';
 import type { AttemptPromptCache } from './prompt-caching.ts';
 import type { ActiveAttempt, DispatchScope } from './request.ts';
@@ -51,10 +53,13 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   readonly #hedgeGroup: HedgeGroup | undefined;
   readonly #promptCache: AttemptPromptCache | undefined;
   readonly #warnings: Warning[] = [];
-  readonly #attempt: Attempt;
+  readonly #attempt: RunningAttempt;
   readonly #onCancel = (reason: GatewayError) => this.#attempt.cancel(reason);
 
-  /** Takes over the lease of `slot`; `start` sends the request. */
+  /**
+   * Takes over the lease of `slot`; `start` sends the request.
+   * @param join undefined for a call that is sent alone
+   */
   constructor(
     options: DispatchOptions,
     call: InferenceCall,
@@ -62,6 +67,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     { candidate: { target, route, state }, lease, reservation }: AcquiredSlot,
     media: ReadonlyMap<string, InlineMedia>,
     hedgeGroup: HedgeGroup | undefined,
+    join?: JoinAttempt,
   ) {
     const { request, deadlineAt, cancellation } = scope;
     const { clock, deadlines, limits } = options;
@@ -107,7 +113,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.#lease = lease;
     this.#state = state;
     this.#hedgeGroup = hedgeGroup;
-    this.#attempt = new Attempt(this, startedAt);
+    this.#attempt = join ? join(this, startedAt) : new Attempt(this, startedAt);
     request.routing.attemptStarted(this);
     options.records?.begin(this, call, request);
     lease.sent(startedAt);
@@ -150,6 +156,11 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     if (strict && warnings.length > 0) throw unsupportedByTarget(this.target, warnings);
   }
 
+  /** A call for several requests counts once for the health of its target. */
+  get #isCounted(): boolean {
+    return this.trace.joined?.isCounted !== false;
+  }
+
   mayCommit(): boolean {
     return this.#hedgeGroup?.claim(this.trace) ?? true;
   }
@@ -160,7 +171,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.trace.firstEventAt = now;
     routing.respondedBy = this.trace;
     if (this.#options.limits.forwardsRateLimits) routing.vendorLimits = rateLimitHeaders(headers);
-    this.#lease.responseStarted(now);
+    if (this.#isCounted) this.#lease.responseStarted(now);
     this.#promptCache?.confirm();
   }
 
@@ -170,7 +181,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     const group = this.#hedgeGroup;
     cancellation.removeListener(this.#onCancel);
     trace.endedAt = this.now();
-    this.#lease.end(trace.endedAt, verdictOf(end), tokensOf(end));
+    this.#lease.end(trace.endedAt, this.#isCounted ? verdictOf(end) : null, tokensOf(end));
     if (end.kind === 'failed') {
       trace.failure = describeFailure(end.error, trace);
       if (!mayRepeat(end.error)) request.routing.plan?.neverRepeat(this.#state);
@@ -185,7 +196,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     if (end.kind !== 'done' || !usage) trace.text = end.observed?.text;
     if (request.routing.needsCost && usage) {
       const context = { tenant: request.identity.principal.tenant, isBatch: request.controls.isBatch };
-      const durationMs = trace.endedAt - trace.startedAt;
+      const durationMs = billedMs(trace, trace.endedAt);
       trace.cost = this.#options.router.costOf(this.target, this.#route, usage, context, durationMs);
     }
     this.#options.observer.attemptEnded(trace, request);

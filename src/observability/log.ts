@@ -69,6 +69,8 @@ export interface RequestLine {
   readonly status: number;
   readonly outcome: string;
   readonly attempts: number;
+  /** Requests that shared its upstream call; absent for a call of its own. */
+  readonly joined?: number | undefined;
   /** From arrival to the first attempt, without queue and engine. */
   readonly gateway_ms?: number | undefined;
   readonly queued_ms: number | undefined;

@@ -1,3 +1,4 @@
+import type { JoinedTrace } from '../dispatch/attempt-trace.ts';
 import { costOf } from '../metering/cost.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import { dollarsOfPico } from '../metering/price.ts';
@@ -79,6 +80,7 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
         rejected,
         continued,
         estimated,
+        joined,
         usage: own,
         costPico,
       }) => ({
@@ -92,12 +94,17 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
         ...(rejected === undefined ? {} : { rejected }),
         ...(continued ? { continued } : {}),
         ...(estimated ? { estimated } : {}),
+        ...(joined ? { joined: explainJoined(joined) } : {}),
         ...(own ? { input_tokens: own.inputTokens, output_tokens: own.outputTokens } : {}),
         ...(own && typeof costPico === 'number' ? { cost_usd: dollarsOfPico(costPico) } : {}),
         ...(failure ? { error: failure.code, reason: failure.message } : {}),
       }),
     ),
   };
+}
+
+function explainJoined({ requests, inputs, wasRepeatedAlone }: JoinedTrace) {
+  return { requests, inputs, ...(wasRepeatedAlone ? { repeated_alone: true } : {}) };
 }
 
 function explainSemantic({ result, similarity, requestId, reason, detail }: SemanticTrace) {

@@ -2,6 +2,8 @@ import type { Clock } from '../core/clock.ts';
 import { workUnits } from '../core/token-estimate.ts';
 import type { QueueObserver } from '../dispatch/admission-queue.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import type { JoinedCallResult } from '../dispatch/micro-batch.ts';
+import type { MicroBatchObserver } from '../dispatch/micro-batcher.ts';
 import type { AttemptObserver } from '../dispatch/options.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
 import type { GuardrailFailureReason, GuardrailStage } from '../guardrails/guardrail.ts';
@@ -30,7 +32,9 @@ export interface ActivityObserver {
 const NO_ACTIVITY: ActivityObserver = { seen: () => undefined };
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
-export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver, GuardrailObserver {
+export class Recorder
+  implements AttemptObserver, QueueObserver, MicroBatchObserver, MirrorObserver, GuardrailObserver
+{
   readonly #series: MetricHandles;
 
   constructor(
@@ -57,6 +61,12 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     if (routing.attempts.length === 1) {
       this.#series.overhead(identity.route, (startedAt - timing.startedAt) / 1000, traceId);
     }
+  }
+
+  callJoined(model: string, requests: number, result: JoinedCallResult): void {
+    const { joinedCalls, joinedRequests } = this.metrics.providers;
+    joinedCalls.labels(model, result).inc();
+    joinedRequests.labels(model).inc(requests);
   }
 
   queueLeft(outcome: string, priority: Priority, waitedMs: number): void {
@@ -196,6 +206,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
       status: request.response.status ?? 200,
       outcome: outcome.kind,
       attempts: routing.attemptCount,
+      joined: last?.joined?.requests,
       gateway_ms: first && tenths(Math.max(0, first.startedAt - startedAt - queuedMs - loadingMs)),
       queued_ms: queuedMs > 0 ? tenths(queuedMs) : undefined,
       loading_ms: loadingMs > 0 ? Math.round(loadingMs) : undefined,

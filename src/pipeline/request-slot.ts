@@ -11,7 +11,8 @@ const NO_CANDIDATES: readonly RouteCandidate[] = [];
 
 /**
  * The record of a request as fields of one object that is filled again for each request. It refers to nothing that was
- * made for the request but the texts that the client sent: the other objects belong to the configuration.
+ * made for the request but the texts that the client sent, and what a joined call says of it: the other objects belong to the
+ * configuration.
  */
 export class RequestSlot {
   id = '';
@@ -63,6 +64,7 @@ export class RequestSlot {
   #attemptEndedAt: number | undefined = undefined;
   #estimated: boolean | undefined = undefined;
   #costPico: number | null = null;
+  #joined: AttemptTrace['joined'] = undefined;
 
   /** Keeps a whole record. */
   keep(record: RequestRecord): void {
@@ -127,6 +129,7 @@ export class RequestSlot {
     this.#attemptEndedAt = attempt.endedAt;
     this.#estimated = attempt.estimated;
     this.#costPico = attempt.costPico;
+    this.#joined = attempt.joined;
     return true;
   }
 
@@ -216,6 +219,7 @@ export class RequestSlot {
       usage,
       costPico: this.#costPico,
       ...(this.#estimated === undefined ? {} : { estimated: this.#estimated }),
+      ...(this.#joined === undefined ? {} : { joined: this.#joined }),
     };
   }
 }

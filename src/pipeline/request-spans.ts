@@ -143,6 +143,7 @@ function attemptAttributes(request: RequestContext, attempt: AttemptTrace, index
     'weir.attempt.outcome': attempt.outcome,
     'weir.attempt.hedge': attempt.hedge,
     'weir.attempt.part': attempt.part,
+    'weir.attempt.joined_requests': attempt.joined?.requests,
     'weir.attempt.responded': request.routing.respondedBy === attempt,
   };
 }

@@ -22,7 +22,9 @@ export function totalUsage(
 ): RequestUsage {
   const usage = respondedBy ? respondedBy.usage : observed?.usage;
   const finishReason = (observed?.finishReason ?? respondedBy?.finishReason)?.slice(0, MAX_FINISH_REASON);
-  const result = { usage, finishReason, estimated: false, cost: respondedBy?.cost };
+  // Of a call that several requests shared, each has a part.
+  const isShared = respondedBy?.joined !== undefined && respondedBy.estimated === true;
+  const result = { usage, finishReason, estimated: isShared, cost: respondedBy?.cost };
   if (attempts.length < 2) return result;
   const isPart = ({ part, outcome }: AttemptTrace) =>
     respondedBy?.part !== undefined && part !== undefined && outcome === 'done';
@@ -35,7 +37,7 @@ export function totalUsage(
     [usage, ...cut.map((one) => one.usage)].reduce((total, one) => total + ((one && of(one)) ?? 0), 0);
   return {
     ...result,
-    estimated: cut.some(({ estimated }) => estimated),
+    estimated: isShared || cut.some(({ estimated }) => estimated),
     usage: {
       ...(usage ?? { raw: {} }),
       inputTokens: sum(({ inputTokens }) => inputTokens),

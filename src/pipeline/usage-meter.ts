@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { estimateTokensOf } from '../core/token-estimate.ts';
 import type { Usage } from '../core/usage.ts';
-import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import { type AttemptTrace, billedMs } from '../dispatch/attempt-trace.ts';
 import type { AttemptRecords } from '../dispatch/options.ts';
 import {
   costPico,
@@ -131,7 +131,7 @@ export class UsageMeter implements UsageSettlement {
       if (usage) {
         tokens += (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0);
         const price = this.options.priceOf(trace, context);
-        const durationMs = (trace.endedAt ?? trace.startedAt) - trace.startedAt;
+        const durationMs = billedMs(trace, trace.endedAt ?? trace.startedAt);
         cost = price && costPico(price, usage, durationMs);
         if (price && cost) trace.outputCostPico = outputCostPico(price, usage, cost, durationMs);
         if (cost !== undefined) nanoUsd += nanoOfPico(cost);

@@ -33,6 +33,16 @@ export interface EscalationSettings {
   readonly minConfidence: number;
 }
 
+/** How requests for embeddings are joined into one upstream call. */
+export interface MicroBatchSettings {
+  /** Milliseconds that the first request waits for others. */
+  readonly windowMs: number;
+  /** Inputs of one upstream call. */
+  readonly maxInputs: number;
+  /** Bytes of the joined bodies together. */
+  readonly maxBytes: number;
+}
+
 /** A model that the configuration defines. */
 export interface ModelDefinition {
   readonly id: string;
@@ -51,6 +61,8 @@ export interface ModelDefinition {
   readonly fallbacks: readonly string[];
   readonly fallbacksOn?: FallbacksOn;
   readonly hedging?: HedgeSettings | undefined;
+  /** Undefined where requests are not joined. */
+  readonly microBatch?: MicroBatchSettings | undefined;
   readonly experiments?: ExperimentSettings | undefined;
   readonly escalation?: EscalationSettings | undefined;
   /** Another target continues a stream that breaks. */
@@ -85,6 +97,8 @@ export interface ModelRoute {
   readonly fallbacks: readonly string[];
   readonly fallbacksOn: FallbacksOn;
   readonly hedging?: HedgeSettings | undefined;
+  /** Undefined where requests are not joined. */
+  readonly microBatch?: MicroBatchSettings | undefined;
   readonly experiments?: ExperimentSettings | undefined;
   readonly escalation?: EscalationSettings | undefined;
   readonly continueStreams?: boolean;
@@ -167,6 +181,7 @@ export class ModelDirectory {
       fallbacks: definition.fallbacks,
       fallbacksOn: definition.fallbacksOn ?? {},
       hedging: definition.hedging,
+      microBatch: definition.microBatch,
       experiments: definition.experiments,
       escalation: definition.escalation,
       continueStreams: definition.continueStreams ?? false,

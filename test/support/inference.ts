@@ -88,6 +88,7 @@ export const NO_EXTRAS = {
 export const UNOBSERVED = {
   attemptEnded: () => undefined,
   queueLeft: () => undefined,
+  callJoined: () => undefined,
   mirrored: () => undefined,
   mirrorSkipped: () => undefined,
 } as const;

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/core/clock.ts';
-import type { ChatCall } from '../../src/core/inference.ts';
+import type { InferenceCall } from '../../src/core/inference.ts';
 import type { DeadlineMonitor } from '../../src/dispatch/deadlines.ts';
 import { FailoverExecutor } from '../../src/dispatch/failover-executor.ts';
 import type { DispatchLimits, DispatchServices } from '../../src/dispatch/options.ts';
@@ -59,7 +59,7 @@ export function testPipeline(options: TestPipelineOptions) {
   });
   return {
     handler,
-    handle: (request: RequestContext, call: ChatCall): Promise<HandledResponse> =>
+    handle: (request: RequestContext, call: InferenceCall): Promise<HandledResponse> =>
       handler.handle(request, () => {
         request.controls = { ...NO_CONTROLS, model: call.model, stream: call.stream };
         request.routing.route = resolveModel(directory, call.model, () => true);

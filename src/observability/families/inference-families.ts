@@ -110,6 +110,16 @@ export function providerFamilies(families: MetricFamilies) {
       ['priority'],
       DURATION_BUCKETS,
     ),
+    joinedCalls: families.counter(
+      'llm_joined_calls_total',
+      'Upstream calls for several requests for embeddings (`micro_batch`); `result` is `done`, `rejected` (each request was sent again alone), `failed` or `cancelled`.',
+      ['model', 'result'],
+    ),
+    joinedRequests: families.counter(
+      'llm_joined_requests_total',
+      'Requests for embeddings whose upstream call was one for several requests.',
+      ['model'],
+    ),
     queueRejected: families.counter(
       'llm_queue_rejected_total',
       'Requests rejected because no target had a free slot in time.',
