@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { PostOptions, PostResult } from '../platform/guarded-post.ts';
 import type { ExportFormat, ExportRecord } from './exports.ts';
 
 /** Where exports are sent. */
@@ -7,6 +8,15 @@ export interface PushTarget {
   readonly url: string;
   /** Sent as `Authorization: Bearer`. */
   readonly key: string | undefined;
+}
+
+/** How requests are sent. */
+export interface PushTransport {
+  readonly clock: Clock;
+  /** Sends a request to an address that it has checked. @throws Error with the reason, when there is no response */
+  readonly post: (url: string, options: PostOptions, signal: AbortSignal) => Promise<PostResult>;
+  /** Whether the receiver may have a private address. */
+  readonly allowPrivate: boolean;
 }
 
 /** The receiver rejected records, or did not respond. */
@@ -24,11 +34,13 @@ const BATCH: Readonly<Record<ExportFormat, number>> = {
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 500;
 const TIMEOUT_MS = 30_000;
+/** Of a response. Longer ones are cut. */
+const MAX_RESPONSE = 1_000;
+const NEVER_ABORTED = new AbortController().signal;
 
 /**
  * Sends records in order. Repeating it is harmless: each record has an id, and each request an idempotency key.
  *
- * @param send the runtime's `fetch`
  * @param onSent receives the number of records that the receiver accepted so far
  * @throws PushError after five attempts, or for a status other than 2xx, 429 and 5xx; earlier records were accepted
  */
@@ -36,12 +48,13 @@ export async function pushRecords(
   format: ExportFormat,
   records: readonly ExportRecord[],
   target: PushTarget,
-  { clock, send, onSent }: { clock: Clock; send: typeof fetch; onSent: (count: number) => void },
+  transport: PushTransport,
+  onSent: (count: number) => void,
 ): Promise<void> {
   const size = BATCH[format];
   for (let at = 0; at < records.length; at += size) {
     const batch = records.slice(at, at + size);
-    await pushBatch(format, batch, target, clock, send);
+    await pushBatch(format, batch, target, transport);
     onSent(at + batch.length);
   }
 }
@@ -50,8 +63,7 @@ async function pushBatch(
   format: ExportFormat,
   batch: readonly ExportRecord[],
   { url, key }: PushTarget,
-  clock: Clock,
-  send: typeof fetch,
+  { clock, post, allowPrivate }: PushTransport,
 ): Promise<void> {
   const { type, body } = bodyOf(format, batch);
   const headers = {
@@ -63,16 +75,11 @@ async function pushBatch(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     if (attempt > 1) await clock.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 2));
     try {
-      const response = await send(url, {
-        ...{ method: 'POST', headers, body, redirect: 'error' },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      if (response.ok) {
-        await response.body?.cancel();
-        return;
-      }
-      failure = `status ${response.status}: ${(await response.text()).slice(0, 300)}`;
-      if (response.status !== 429 && response.status < 500) break;
+      const options = { headers, body, allowPrivate, timeoutMs: TIMEOUT_MS, maxBytes: MAX_RESPONSE };
+      const { status, text } = await post(url, options, NEVER_ABORTED);
+      if (status >= 200 && status < 300) return;
+      failure = `status ${status}: ${text.slice(0, 300)}`;
+      if (status !== 429 && status < 500) break;
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }

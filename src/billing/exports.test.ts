@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { startMockUpstream } from '../../test/support/mock-upstream.ts';
 import { sampleCreditNote, usualInvoice } from '../../test/support/sample-invoices.ts';
+import { json } from '../../test/support/scripts.ts';
+import { systemClock } from '../core/clock.ts';
+import { guardedPost } from '../platform/guarded-post.ts';
 import { PushError, pushRecords } from './export-push.ts';
 import { EXPORT_FORMATS, exportRecords } from './exports.ts';
 import type { Invoice } from './invoices.ts';
@@ -54,21 +58,50 @@ describe('exports', () => {
 
   test('stop at a record that the receiver rejects, without a repetition', async () => {
     let calls = 0;
-    const send = Object.assign(
-      async () => {
-        calls += 1;
-        return new Response('no such customer', { status: 400 });
-      },
-      { preconnect: () => undefined },
-    );
+    const post = async () => {
+      calls += 1;
+      return { status: 400, text: 'no such customer', retryAfter: undefined };
+    };
     const push = pushRecords(
       'stripe-invoice-items',
       exportRecords('stripe-invoice-items', [invoice]),
       { url: 'http://127.0.0.1:9/', key: undefined },
-      { clock: new FakeClock(), send, onSent: () => undefined },
+      { clock: new FakeClock(), post, allowPrivate: false },
+      () => undefined,
     );
     await expect(push).rejects.toThrow(PushError);
     await expect(push).rejects.toThrow('status 400: no such customer');
     expect(calls).toBe(1);
+  });
+
+  test('go to public addresses only, unless the installation allows others', async () => {
+    let received = 0;
+    const mock = await startMockUpstream();
+    mock.respondAlways(() => {
+      received += 1;
+      return json({});
+    });
+    const push = (url: string, allowPrivate: boolean) =>
+      pushRecords(
+        'openmeter',
+        exportRecords('openmeter', [invoice]),
+        { url, key: 'secret' },
+        { clock: { ...systemClock, sleep: () => Promise.resolve() }, post: guardedPost, allowPrivate },
+        () => undefined,
+      );
+    try {
+      for (const url of [
+        mock.url,
+        `http://localhost:${mock.port}`,
+        `http://[::ffff:127.0.0.1]:${mock.port}/`,
+      ]) {
+        await expect(push(url, false)).rejects.toThrow('is not public');
+      }
+      expect(received).toBe(0);
+      await push(mock.url, true);
+      expect(received).toBe(1);
+    } finally {
+      await mock.close();
+    }
   });
 });

@@ -10,6 +10,7 @@ import type { Invoice } from '../billing/invoices.ts';
 import { monthText } from '../billing/month.ts';
 import { systemClock } from '../core/clock.ts';
 import { csvField } from '../core/csv.ts';
+import { guardedPost } from '../platform/guarded-post.ts';
 import { BY_OPERATOR } from './operator.ts';
 import { CommandError, type StoreCommand, table } from './output.ts';
 import { assertTenant, withStores } from './stores.ts';
@@ -196,10 +197,11 @@ export async function exportCommand(command: StoreCommand, options: ExportOption
           { url: push, key: env[options.keyEnv] || undefined },
           {
             clock: systemClock,
-            send: fetch,
-            onSent: (count) => {
-              sent = count;
-            },
+            post: guardedPost,
+            allowPrivate: env.WEIR_WEBHOOKS_ALLOW_PRIVATE === '1',
+          },
+          (count) => {
+            sent = count;
           },
         );
       } catch (error) {

@@ -119,7 +119,7 @@ describe('weir billing', () => {
         ],
         {
           ...installation.env,
-          WEIR_BILLING_EXPORT_KEY: 'sk_test',
+          ...{ WEIR_BILLING_EXPORT_KEY: 'sk_test', WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },
         },
       );
     const { code, stderr } = await push('/v1/invoiceitems');
