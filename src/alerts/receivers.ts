@@ -8,6 +8,7 @@ import { RecentMap } from '../core/recent-map.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import type { AlertReceiverRow } from '../storage/sql/alert-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import type { AuditEntry } from '../storage/sql/tenant-tables.ts';
 import { auditEntry, type ChangeContext, type Sources } from '../tenancy/change-context.ts';
 import { assertVersion, type SeenVersion } from '../tenancy/versions.ts';
@@ -116,6 +117,7 @@ export class Receivers {
       ...{ created_by: by.actor.id, created_at: now, updated_at: now },
     };
     await control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'alert_receivers', row.tenant);
       await transaction.insertInto('alert_receivers').values(row).execute();
       const { count } = await transaction
         .selectFrom('alert_receivers')

@@ -3,6 +3,7 @@ import type { AlertRuleSettings } from '../config/alert-schema.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { AlertRuleRow } from '../storage/sql/alert-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import type { AuditEntry } from '../storage/sql/tenant-tables.ts';
 import { auditEntry, type ChangeContext, type Sources } from '../tenancy/change-context.ts';
 import type { AlertSettings } from './alert-settings.ts';
@@ -60,6 +61,7 @@ export class Rules {
       ...{ updated_at: now, updated_by: by.actor.id },
     };
     await control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'alert_rules', row.tenant);
       await transaction
         .insertInto('alert_rules')
         .values(row)

@@ -5,6 +5,7 @@ import { GatewayError } from '../core/errors.ts';
 import { parseJsonText } from '../core/json.ts';
 import type { AlertSilenceRow } from '../storage/sql/alert-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import type { AuditEntry } from '../storage/sql/tenant-tables.ts';
 import { auditEntry, type ChangeContext, type Sources } from '../tenancy/change-context.ts';
 import { type Alert, labelOf } from './alert.ts';
@@ -99,6 +100,7 @@ export class Silences {
       ...{ created_by: by.actor.id, created_by_name: by.actor.name },
     };
     await control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'alert_silences', row.tenant);
       await transaction.insertInto('alert_silences').values(row).execute();
       const { count } = await transaction
         .selectFrom('alert_silences')

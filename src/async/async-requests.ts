@@ -13,6 +13,7 @@ import {
   overdueAsync,
 } from '../storage/sql/async-store.ts';
 import type { AsyncRequestRow } from '../storage/sql/async-tables.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import { ASYNC_JOB, type AsyncParts, endedEvent, jobIdOf } from './async-parts.ts';
 import {
   type AsyncCaller,
@@ -64,8 +65,8 @@ export class AsyncRequests {
       }),
     );
     const adding = control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'async_requests', tenant);
       if (!(await insertAsync(transaction, row))) return false;
-      // With this one: of those queued at the same time, one finds the quota used up.
       await this.#assertCount(transaction, tenant, 1);
       const payload = JSON.stringify({ id });
       await queue.add([{ id: jobIdOf(id), kind: ASYNC_JOB, tenant, payload }], transaction);

@@ -12,6 +12,7 @@ import {
 } from '../storage/sql/batch-store.ts';
 import type { BatchRow } from '../storage/sql/batch-tables.ts';
 import type { CreatedPage } from '../storage/sql/file-store.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import { type Batch, type BatchCaller, type BatchForm, batchOf, hasEnded } from './batch.ts';
 import { type BatchParts, batchEvent, FINISH, finishJob, PREPARE } from './batch-parts.ts';
 
@@ -68,8 +69,8 @@ export class Batches {
       ...{ started_at: null, finalizing_at: null, cancelling_at: null, ended_at: null, version: 1 },
     };
     await control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'batches', tenant);
       await transaction.insertInto('batches').values(row).execute();
-      // With this batch: of those created at the same time, one finds the quota used up.
       await assertQuota(transaction, 1);
       const payload = JSON.stringify({ batch: row.id });
       await queue.add([{ id: `${row.id}:prepare`, kind: PREPARE, tenant, payload }], transaction);

@@ -13,6 +13,7 @@ import {
   listFiles,
   unwantedFiles,
 } from '../storage/sql/file-store.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import { fileOf, type Owner, type StoredFile } from './stored-file.ts';
 
 /** The bounds of one tenant's files. */
@@ -86,8 +87,9 @@ export class Files {
     const storing = this.#store(id, measured, async () => {
       const row = rowOf(id, owner, await describe(), measured, this.options.clock.wallTime());
       await control.transaction().execute(async (transaction) => {
+        await lockQuota(transaction, 'files', owner.tenant);
         await transaction.insertInto('files').values(row).execute();
-        // With the row of this file: of uploads at the same time, one finds the quota used up.
+        // With the row of this file.
         assertQuota(await fileUse(transaction, owner.tenant), 1, this.bounds);
       });
       arriving.stored += row.bytes;

@@ -4,6 +4,7 @@ import { GatewayError } from '../core/errors.ts';
 import { parseJsonText } from '../core/json.ts';
 import type { Calendar } from '../limits/calendar.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import type { ReportScheduleRow } from '../storage/sql/report-tables.ts';
 import type { AuditEntry } from '../storage/sql/tenant-tables.ts';
 import { auditEntry, type ChangeContext, type Sources } from '../tenancy/change-context.ts';
@@ -99,6 +100,7 @@ export class ReportSchedules {
       ...{ created_by: by.actor.id, created_at: now, updated_at: now },
     };
     await control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'report_schedules', row.tenant);
       await transaction.insertInto('report_schedules').values(row).execute();
       const { count } = await transaction
         .selectFrom('report_schedules')

@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import { parseJsonText } from '../core/json.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { lockQuota } from '../storage/sql/quota-lock.ts';
 import type { AuditEntry } from '../storage/sql/tenant-tables.ts';
 import type { WebhookRow } from '../storage/sql/webhook-tables.ts';
 import { auditEntry, type ChangeContext, type Sources } from '../tenancy/change-context.ts';
@@ -120,6 +121,7 @@ export class Webhooks {
       ...{ owner: '', lease_until: 0, version: 1, created_by: by.actor.id, created_at: now, updated_at: now },
     };
     await control.transaction().execute(async (transaction) => {
+      await lockQuota(transaction, 'webhooks', row.tenant);
       await transaction.insertInto('webhooks').values(row).execute();
       const { count } = await transaction
         .selectFrom('webhooks')
