@@ -76,6 +76,8 @@ export const checks = [
         '--noEmit',
         '--allowJs',
         '--checkJs',
+        '--noImplicitAny',
+        'false',
         '--module',
         'esnext',
         '--moduleResolution',
