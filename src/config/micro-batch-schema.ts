@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { duration, integer, size } from './fields.ts';
 
 /** Milliseconds. More than that is a delay, not a batch. */
-const LONGEST_WINDOW = 1_000;
+const LONGEST_WINDOW = 10_000;
 
 /** How requests for embeddings are joined. `true` is all defaults; `false` and null join nothing. */
 export const microBatch = () =>
@@ -12,9 +12,9 @@ export const microBatch = () =>
       z
         .strictObject({
           window: duration(1)
-            .refine((milliseconds) => milliseconds <= LONGEST_WINDOW, 'must be at most 1s')
+            .refine((milliseconds) => milliseconds <= LONGEST_WINDOW, 'must be at most 10s')
             .prefault('3ms')
-            .describe('How long the first request waits for others, at most 1s.'),
+            .describe('How long the first request waits for others, at most 10s.'),
           max_inputs: integer(2, 10_000)
             .prefault(64)
             .describe(

@@ -13,6 +13,12 @@ import type { InferenceResponse } from './inference-response.ts';
 import type { JoinedPart } from './joined-call.ts';
 
 const NO_OBSERVATION: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+/** Of an attempt that ended before its batch was sent: no upstream has worked for it. */
+const NOTHING_USED: StreamObservation = {
+  usage: { inputTokens: 0, outputTokens: 0, raw: {} },
+  finishReason: undefined,
+  chunks: 0,
+};
 
 /** An attempt as its bookkeeping drives it. */
 export interface RunningAttempt {
@@ -139,7 +145,7 @@ export class JoinedAttempt implements RunningAttempt, Watched {
     if (this.#ended) return;
     this.#end();
     const { options } = this;
-    const observed = undefined;
+    const observed = options.trace.joined ? undefined : NOTHING_USED;
     this.#batch?.leave(this);
     this.#reject(error);
     if (error.code === 'client_closed_request') {

@@ -93,8 +93,16 @@ export class MicroBatch implements JoinedBatch {
     this.#close();
     const [first, ...others] = this.#attempts;
     if (!first) return;
-    if (others.length === 0) first.sendAlone();
-    else this.#sendJoined(first, others);
+    if (others.length === 0) {
+      first.sendAlone();
+      return;
+    }
+    try {
+      this.#sendJoined(first, others);
+    } catch (error) {
+      // No caller waits for a window that ends.
+      this.#fail(asGatewayError(error));
+    }
   }
 
   #close(): void {
@@ -136,10 +144,9 @@ export class MicroBatch implements JoinedBatch {
       onEnd: () => undefined,
     });
     this.#running = running;
-    running.response.then(
-      (response) => this.#respond(joined, response),
-      (error: unknown) => this.#fail(asGatewayError(error)),
-    );
+    running.response
+      .then((response) => this.#respond(joined, response))
+      .catch((error: unknown) => this.#fail(asGatewayError(error)));
     try {
       running.start();
     } catch (error) {

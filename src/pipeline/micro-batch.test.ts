@@ -122,6 +122,8 @@ test('a client that leaves takes nothing from the others', async () => {
   const [late, staying] = [send('bb'), send('ccc')];
   await settle();
   early.request.abort(LEFT);
+  // No upstream has worked for it.
+  expect(early.request.routing.attempts[0]?.usage).toMatchObject({ inputTokens: 0, outputTokens: 0 });
   await pass(WINDOW);
   expect(transport.upstreamCalls.map(inputsOf)).toEqual([['bb', 'ccc']]);
   late.request.abort(LEFT);

@@ -9,15 +9,18 @@ const HALF = 50;
 
 // No call of these tests ends its window by time, except where one waits alone.
 const started = await startCacheGateway({
-  model: { micro_batch: { window: '1s', max_inputs: HALF } },
   config: {
     models: [
       {
-        ...{ id: 'vectors', micro_batch: { window: '1s', max_inputs: HALF } },
+        ...{ id: 'vectors', micro_batch: { window: '10s', max_inputs: HALF } },
         targets: [{ provider: 'up', model: 'up' }],
       },
       {
-        ...{ id: 'pairs', micro_batch: { window: '1s', max_inputs: 2 } },
+        ...{ id: 'pairs', micro_batch: { window: '10s', max_inputs: 2 } },
+        targets: [{ provider: 'up', model: 'up' }],
+      },
+      {
+        ...{ id: 'short', micro_batch: { window: '100ms' } },
         targets: [{ provider: 'up', model: 'up' }],
       },
       { id: 'plain', targets: [{ provider: 'up', model: 'up' }] },
@@ -192,4 +195,14 @@ test('lists of token ids are joined, and their usage is counted', async () => {
 test('models without the setting join nothing', async () => {
   await Promise.all([embed('a1', { model: 'plain' }), embed('b2', { model: 'plain' })]);
   expect(sent.toSorted()).toEqual([['a1'], ['b2']]);
+});
+
+test('a gateway that drains sends what waits', async () => {
+  const waiting = [embed('a1', { model: 'short' }), embed('b2', { model: 'short' })];
+  // Both have been admitted when their bodies are read.
+  while (gateway.gateway.lifecycle.active < 2) await new Promise((resolve) => setImmediate(resolve));
+  await gateway.gateway.lifecycle.drain();
+  expect((await Promise.all(waiting)).map(({ status: code }) => code)).toEqual([200, 200]);
+  expect(sent.flat().toSorted()).toEqual(['a1', 'b2']);
+  expect((await embed('c3', { model: 'short' })).status).toBe(503);
 });
