@@ -10,6 +10,7 @@ import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addEventStreamRoutes } from '../api/admin/event-stream.ts';
 import { eventRoutes } from '../api/admin/events.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
+import { exportRoutes } from '../api/admin/exports.ts';
 import { fileRoutes } from '../api/admin/files.ts';
 import { guardrailRoutes } from '../api/admin/guardrails.ts';
 import { invoiceRoutes } from '../api/admin/invoices.ts';
@@ -70,6 +71,7 @@ export function adminRoutes(admin: AdminServices, billing: Billing): RegisteredR
     ...asyncRequestRoutes(admin),
     ...jobRoutes(admin),
     ...reportRoutes(admin),
+    ...exportRoutes(admin),
     ...configRoutes(admin),
     ...billingRoutes(billing),
     ...invoiceRoutes(billing),

@@ -33,6 +33,7 @@ export interface AdminParts {
   readonly billing: AdminServices['billing'];
   readonly alerts: AdminServices['alerts'];
   readonly reports: AdminServices['reports'];
+  readonly exports: AdminServices['exports'];
   readonly durableEvents: Pick<DurableEvents, 'reader' | 'webhooks'>;
   readonly work: Pick<BatchServices, 'batches' | 'files'>;
   readonly queue: AdminServices['queue'];
@@ -54,6 +55,7 @@ export function createAdminServices(
     billing,
     alerts,
     reports,
+    exports,
     durableEvents,
     work: { batches, files },
     queue,
@@ -83,6 +85,7 @@ export function createAdminServices(
     billing,
     alerts,
     reports,
+    exports,
     events: durableEvents.reader,
     outbox: stores.outbox,
     ...{ webhooks: durableEvents.webhooks.webhooks, webhookDeliveries: durableEvents.webhooks.deliveries },

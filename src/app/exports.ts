@@ -1,23 +1,45 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { lazy } from '../core/lazy.ts';
 import type { EventSink } from '../events/event-bus.ts';
+import type { ExportSettings } from '../exports/create-sink.ts';
+import type { ExportControl } from '../exports/export-control.ts';
 import type { Export, ExportRun } from '../exports/export-run.ts';
+import type { ExportSink } from '../exports/sink.ts';
+import type { ExportSource } from '../exports/source.ts';
 import { guardedPost } from '../platform/guarded-post.ts';
-import { homeTenants } from './first-start.ts';
+import { genAiProviderName } from '../providers/gen-ai-provider-name.ts';
+import type { Provider } from '../providers/types.ts';
+import { failureTextRedactor } from '../redaction/failure-text.ts';
+import type { AuditQueue } from '../tenancy/audit-queue.ts';
+import type { RequestLogKeys } from '../tenancy/request-log-keys.ts';
+import { homeTenants, SYSTEM_ACTOR } from './first-start.ts';
 import type { Stores } from './stores.ts';
 
 export interface ExportJobsOptions {
   readonly stores: Pick<Stores, 'control' | 'databases' | 'access'>;
+  readonly requestLogKeys: Pick<RequestLogKeys, 'all'>;
   readonly config: () => Config;
+  readonly providers: () => readonly Provider[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly events: EventSink;
   /** Names this process, and no other. */
   readonly instance: string;
+  readonly auditQueue: Pick<AuditQueue, 'record'>;
 }
 
 /** Allows receivers within the network of the gateway, as for webhooks. */
 const ALLOW_PRIVATE_VARIABLE = 'WEIR_WEBHOOKS_ALLOW_PRIVATE';
+
+/** The code of exports, which is loaded with its first use: starts do not wait for it. */
+interface Parts {
+  readonly sources: Readonly<Record<ExportSettings['source'], ExportSource>>;
+  readonly sinkOf: (settings: ExportSettings) => ExportSink;
+  readonly cursorId: (settings: ExportSettings) => string;
+  readonly run: ExportRun;
+  readonly control: ExportControl;
+}
 
 interface Opened {
   readonly settings: Config['exports'];
@@ -31,13 +53,18 @@ export class ExportJobs {
   readonly #visits = new Map<string, Promise<void>>();
   /** When exports were visited last, by id; only configured ones. */
   readonly #visitedAt = new Map<string, number>();
+  readonly #parts: () => Parts | Promise<Parts>;
   #opened: Opened | undefined;
   /** Requests may arrive before the first visit. */
   #beginsAt: number;
 
   constructor(private readonly options: ExportJobsOptions) {
     this.#beginsAt = options.clock.wallTime();
+    this.#parts = lazy(() => partsOf(options));
   }
+
+  /** Shows and controls exports. */
+  readonly control = async (): Promise<ExportControl> => (await this.#parts()).control;
 
   /** Starts the exports that are due; to be called every second. */
   async run(): Promise<void> {
@@ -75,34 +102,79 @@ export class ExportJobs {
     } catch (error) {
       this.options.events.emit('job.failed', {
         ...{ job: `export ${one.id}`, error },
-        impact: 'usage waits in the database until the next visit',
+        impact: 'records wait in the database until the next visit',
       });
     }
   }
 
-  /** Loads its code with the first export: starts do not wait for it. */
   async #open(settings: Config['exports']): Promise<Opened> {
     if (this.#opened?.settings === settings) return this.#opened;
-    const { stores, env, clock, events, instance, config } = this.options;
-    const { createSink } = await import('../exports/create-sink.ts');
-    const { ExportRun: Run } = await import('../exports/export-run.ts');
-    const allowPrivate = env[ALLOW_PRIVATE_VARIABLE] === '1';
-    const services = { env, post: guardedPost, allowPrivate, now: () => clock.wallTime() };
-    const beginsAt = this.#opened ? clock.wallTime() : this.#beginsAt;
+    const { sources, sinkOf, cursorId, run } = await this.#parts();
+    const beginsAt = this.#opened ? this.options.clock.wallTime() : this.#beginsAt;
     const exports = settings.map((one) => ({
-      beginsAt,
-      ...{ id: one.id, type: one.type, tenants: one.tenants, every: one.every },
-      ...{ maxRecords: one.max_records, maxBytes: one.max_bytes, sink: createSink(one, services) },
+      ...{ beginsAt, id: one.id, cursor: cursorId(one), type: one.type, source: sources[one.source] },
+      ...{ tenants: one.tenants, every: one.every, maxRecords: one.max_records, maxBytes: one.max_bytes },
+      ...{ maxRecordBytes: one.max_record_bytes, sink: sinkOf(one) },
     }));
     for (const id of this.#visitedAt.keys()) {
       if (!settings.some((one) => one.id === id)) this.#visitedAt.delete(id);
     }
-    const run = new Run({
-      ...{ control: stores.control, databases: stores.databases, clock, events },
-      ...{ owner: instance, random: Math.random },
-      tenants: () => homeTenants(stores.access, config().region).map(({ id }) => id),
-    });
     this.#opened = { settings, exports, run };
     return this.#opened;
   }
+}
+
+async function partsOf({
+  stores,
+  requestLogKeys,
+  config,
+  providers,
+  env,
+  clock,
+  events,
+  instance,
+  auditQueue,
+}: ExportJobsOptions): Promise<Parts> {
+  const [{ createSink }, { ExportRun: Run }, { ExportControl: Control }, { UsageSource }, logSource, ids] =
+    await Promise.all([
+      import('../exports/create-sink.ts'),
+      import('../exports/export-run.ts'),
+      import('../exports/export-control.ts'),
+      import('../exports/usage-source.ts'),
+      import('../exports/request-log-source.ts'),
+      import('../exports/export-id.ts'),
+    ]);
+  const { control, databases, access } = stores;
+  const tenants = () => homeTenants(access, config().region).map(({ id }) => id);
+  const services = {
+    ...{ env, post: guardedPost, allowPrivate: env[ALLOW_PRIVATE_VARIABLE] === '1' },
+    now: () => clock.wallTime(),
+    providerName: (id: string) => {
+      const provider = providers().find((one) => one.id === id);
+      return provider ? genAiProviderName(provider) : id;
+    },
+  };
+  const sinkOf = (settings: ExportSettings) => createSink(settings, services);
+  const sources = {
+    usage: new UsageSource(databases),
+    request_log: new logSource.RequestLogSource({
+      ...{ databases, keys: requestLogKeys },
+      isLogged: (tenant) => access.tenant(tenant)?.document.request_log !== undefined,
+    }),
+  };
+  return {
+    ...{ sources, sinkOf, cursorId: ids.cursorId },
+    run: new Run({
+      ...{ control, clock, events, owner: instance, random: Math.random, tenants },
+      onBegin: async ({ id, source }, tenant) => {
+        // Prompts and responses leave the installation: the tenant can see it.
+        if (source !== sources.request_log) return;
+        await auditQueue.record(tenant, SYSTEM_ACTOR, 'request_log.export', `export:${id}`);
+      },
+    }),
+    control: new Control({
+      ...{ control, sources, clock, settings: () => config().exports, tenants, sinkOf },
+      redact: failureTextRedactor(),
+    }),
+  };
 }

@@ -372,6 +372,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, env, stores, clock, metrics, services, queued },
     loadInferenceApi: () => loadInferenceApi(),
   });
+  const exportJobs = new ExportJobs({
+    ...{ stores, config, env, clock, events, instance, auditQueue, requestLogKeys: requestLog.keys },
+    providers: () => active.current.providers,
+  });
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, regions, durableEvents },
     ...{ work: batches, queue: queued.queue },
@@ -379,6 +383,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     billing: billing.load,
     alerts: alerts.load,
     reports: reports.load,
+    exports: exportJobs.control,
   });
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config, batches },
@@ -387,7 +392,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
   if (pool) metrics.mergeWith = (own, format) => pool.metrics(own, format);
-  const usageExports = new ExportJobs({ stores, config, env, clock, events, instance });
   const usageArchiver = new UsageArchiver(stores, config, env, events).watchRemovals();
   const dataRetention = new DataRetention({
     ...perTenant,
@@ -462,7 +466,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
           reports,
           usageArchiver,
           alerts,
-          exports: usageExports,
+          exports: exportJobs,
           usageCopies: new UsageCopies(stores, region),
         },
       },
@@ -474,7 +478,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     close: async () => {
       await queued.close();
-      await Promise.all([usageExports.close(), alerts.close()]);
+      await Promise.all([exportJobs.close(), alerts.close()]);
       await durableEvents.close();
       await engines.close();
       await Promise.all([exporter.close(), metricExporter.close()]);

@@ -1,5 +1,6 @@
 import { createSink } from '../exports/create-sink.ts';
-import { exportedUsageOf } from '../exports/record.ts';
+import { exportOf } from '../exports/export-id.ts';
+import { testSink } from '../exports/test-sink.ts';
 import { guardedPost } from '../platform/guarded-post.ts';
 import { allExportCursors } from '../storage/sql/export-store.ts';
 import { CommandError, type StoreCommand, table } from './output.ts';
@@ -9,7 +10,8 @@ import { withStores } from './stores.ts';
 export async function exportsCommand({ config, env, output }: StoreCommand, json: boolean): Promise<void> {
   await withStores(config, env, output, async ({ control }) => {
     const rows = (await allExportCursors(control)).map((row) => ({
-      ...{ export: row.export, tenant: row.tenant, sent: row.sent, dropped: row.dropped },
+      ...{ export: exportOf(row.export).id, source: exportOf(row.export).source, tenant: row.tenant },
+      ...{ sent: row.sent, dropped: row.dropped },
       ...{ failures: row.failures, error: row.error === '' ? null : row.error },
       updated_at: new Date(row.updated_at).toISOString(),
     }));
@@ -18,22 +20,22 @@ export async function exportsCommand({ config, env, output }: StoreCommand, json
     else
       output.out(
         table(
-          ['EXPORT', 'TENANT', 'SENT', 'DROPPED', 'FAILURES', 'UPDATED', 'ERROR'],
+          ['EXPORT', 'SOURCE', 'TENANT', 'SENT', 'DROPPED', 'FAILURES', 'UPDATED', 'ERROR'],
           rows.map((row) => [
-            ...[row.export, row.tenant, String(row.sent), String(row.dropped), String(row.failures)],
+            ...[
+              row.export,
+              row.source,
+              row.tenant,
+              String(row.sent),
+              String(row.dropped),
+              String(row.failures),
+            ],
             ...[row.updated_at, row.error ?? ''],
           ]),
         ),
       );
   });
 }
-
-const EXAMPLE = {
-  ...{ id: 'ue_test', tenant: 'test', requestId: 'req_test', keyId: 'key_test', member: null, model: 'test' },
-  ...{ provider: 'test', upstreamModel: 'test', operation: 'chat', tags: [], status: 200, outcome: 'ok' },
-  ...{ requests: 0, inputTokens: 0, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0 },
-  ...{ reasoningTokens: 0, costPico: 0, estimated: false, durationMs: 0, firstEventMs: null },
-} as const;
 
 /** Sends one record of a tenant named `test`, without usage. */
 export async function testExportCommand(
@@ -44,12 +46,14 @@ export async function testExportCommand(
   if (!settings) throw new CommandError(`The configuration has no export "${id}".`);
   const now = () => Date.now();
   const allowPrivate = env.WEIR_WEBHOOKS_ALLOW_PRIVATE === '1';
-  const sink = createSink(settings, { env, allowPrivate, now, post: guardedPost });
-  const records = [exportedUsageOf({ ...EXAMPLE, at: now() })];
-  const batch = { tenant: EXAMPLE.tenant, from: { sequence: 0, line: 0 }, records };
-  const outcome = await sink.send(batch, new AbortController().signal);
-  const reason = outcome.kind === 'sent' ? outcome.dropped[0]?.reason : outcome.reason;
-  if (reason !== undefined)
-    throw new CommandError(`The receiver of "${id}" did not take the record: ${reason}.`);
+  const sink = createSink(settings, {
+    ...{ env, allowPrivate, now, post: guardedPost },
+    providerName: (provider) => provider,
+  });
+  const { error, detail } = await testSink(sink, settings.source, now, new AbortController().signal);
+  if (error !== null) {
+    const shown = detail === null ? '' : ` Its response: ${detail}`;
+    throw new CommandError(`The receiver of "${id}" did not take the record: ${error}.${shown}`);
+  }
   output.out(`The receiver of "${id}" took the record.`);
 }

@@ -3,6 +3,10 @@ import { duration, headerNameFault, headers, integer, list, nullable, secret, si
 
 const EXPORT_TYPES = ['files', 'http', 'otlp', 'kafka_rest', 'langfuse', 'datadog'] as const;
 
+const EXPORT_SOURCES = ['usage', 'request_log'] as const;
+
+/** Bytes of a record beside its prompt and response fit. */
+const MIN_RECORD = 4_096;
 const ID = /^[a-z][a-z0-9_-]{0,62}$/;
 const WEBHOOK_SECRET = /^whsec_[A-Za-z0-9+/=]{32,120}$/;
 
@@ -15,7 +19,7 @@ const exportUrl = () =>
       'expected an http:// or https:// URL without credentials',
     );
 
-/** One export of usage. */
+/** One export. */
 const usageExport = () =>
   z
     .strictObject({
@@ -28,7 +32,13 @@ const usageExport = () =>
         .describe(
           '`files` writes compressed JSON lines into a folder or an S3-compatible store. The others send by HTTP.',
         ),
-      tenants: list(text(100)).describe('Ids of the tenants whose usage is exported; empty for all.'),
+      source: z
+        .enum(EXPORT_SOURCES)
+        .prefault('usage')
+        .describe(
+          '`usage` is one record for each attempt of a request, without prompts and responses. `request_log` is one for each request of tenants that log them, with prompt and response, redacted as in the log.',
+        ),
+      tenants: list(text(100)).describe('Ids of the tenants whose records are exported; empty for all.'),
       to: nullable(text(1_000)).describe('For `files`: a folder, or `s3://bucket/prefix`.'),
       endpoint: nullable(exportUrl()).describe(
         'For `files`: the URL of an S3-compatible store that is not AWS.',
@@ -54,16 +64,22 @@ const usageExport = () =>
       every: duration(1)
         .prefault('30s')
         .describe(
-          'How often usage is sent. With `files`, each visit writes a file for each tenant with new usage.',
+          'How often records are sent. With `files`, each visit writes a file for each tenant with new ones.',
         ),
       max_records: integer(1, 1_000).prefault(500).describe('The most records of one request or file.'),
       max_bytes: size()
         .prefault('1MB')
         .describe('The most bytes of the records of one request or file, as JSON.'),
+      max_record_bytes: size()
+        .prefault('256KB')
+        .describe(
+          'With `source: request_log`: the most bytes of one record, as JSON. The longest texts of larger ones are cut and marked.',
+        ),
     })
     .superRefine((given, context) => {
       const issue = (path: string, message: string) =>
         context.addIssue({ code: 'custom', path: [path], message });
+      if (given.max_record_bytes < MIN_RECORD) issue('max_record_bytes', `must be at least ${MIN_RECORD}B`);
       const required = (name: 'to' | 'url' | 'secret' | 'public_key' | 'topic') => {
         if (given[name] === null) issue(name, `is required for ${given.type}`);
       };
@@ -83,7 +99,7 @@ const usageExport = () =>
       }
     });
 
-/** Exports of usage. */
+/** Exports of usage and of logged requests. */
 export const usageExports = () =>
   list(z.lazy(usageExport)).superRefine((all, context) => {
     all.forEach(({ id }, index) => {

@@ -134,7 +134,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     alerts: alerts().describe(
       'Built-in alerts: rules, and who is notified. `docs/alerts.md` shows their use.',
     ),
-    exports: usageExports().describe('Exports of usage to other systems. `docs/exports.md` shows their use.'),
+    exports: usageExports().describe(
+      'Exports of usage and of logged requests to other systems. `docs/exports.md` shows their use.',
+    ),
     billing: billing().describe(
       'Invoices: issuer, numbers, taxes and currencies. Price lists are set by the admin API. `docs/billing.md` shows their use.',
     ),

@@ -18,12 +18,14 @@ export interface SinkServices {
   readonly allowPrivate: boolean;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** The value of `gen_ai.provider.name` for the id of a provider. */
+  readonly providerName: (id: string) => string;
 }
 
 /** Builds the sink of an export. @throws ObjectStorageError for a location that is none */
 export function createSink(settings: ExportSettings, services: SinkServices): ExportSink {
   const { type, to, endpoint, region, access_key_id, secret_access_key } = settings;
-  if (type !== 'files') return new HttpSink({ ...services, format: formatOf(settings, services.now) });
+  if (type !== 'files') return new HttpSink({ ...services, format: formatOf(settings, services) });
   const storage = openObjectStorage(to ?? '', services.env, {
     ...{ endpoint: endpoint ?? undefined, region: region ?? undefined },
     ...(access_key_id !== null &&
@@ -34,13 +36,16 @@ export function createSink(settings: ExportSettings, services: SinkServices): Ex
   return new FilesSink(storage);
 }
 
-function formatOf(settings: ExportSettings, now: () => number): ExportFormat {
+function formatOf(
+  settings: ExportSettings,
+  { now, providerName }: Pick<SinkServices, 'now' | 'providerName'>,
+): ExportFormat {
   const { id, type, format, headers, secret, public_key, topic } = settings;
   const given = settings.url ?? '';
   const base = given.replace(/\/+$/, '');
   switch (type) {
     case 'otlp':
-      return otlpFormat(base, headers, now);
+      return otlpFormat({ url: base, headers, now, providerName });
     case 'kafka_rest':
       return kafkaRestFormat(base, topic ?? '', headers);
     case 'langfuse':

@@ -2,39 +2,37 @@ import type { Kysely } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
-import {
-  advanceExport,
-  type ExportPlace,
-  exportCursors,
-  exportedUsage,
-  leaseExport,
-  openExportCursor,
-} from '../storage/sql/export-store.ts';
+import { advanceExport, exportCursors, leaseExport, openExportCursor } from '../storage/sql/export-store.ts';
 import type { ExportCursorRow } from '../storage/sql/export-tables.ts';
-import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { deliver } from './deliver.ts';
-import { type ExportedUsage, exportedUsageOf } from './record.ts';
+import type { ExportedRecord } from './record.ts';
 import type { ExportSink } from './sink.ts';
+import type { ExportSource, SourcePage } from './source.ts';
 
 /** One configured export. */
 export interface Export {
   readonly id: string;
+  /** Under which its positions are stored. */
+  readonly cursor: string;
   readonly type: string;
+  readonly source: ExportSource;
   /** Empty for all. */
   readonly tenants: readonly string[];
-  /** Unix milliseconds: an export that is new to the database takes no earlier usage. */
+  /** Unix milliseconds: an export that is new to the database takes no earlier records. */
   readonly beginsAt: number;
   /** Milliseconds between two visits. */
   readonly every: number;
   readonly maxRecords: number;
   /** Of the records of one batch, as JSON. */
   readonly maxBytes: number;
+  /** Of one record, as JSON. */
+  readonly maxRecordBytes: number;
   readonly sink: ExportSink;
 }
 
 export interface ExportRunOptions {
   readonly control: Kysely<ControlTables>;
-  readonly databases: TenantDatabases;
   readonly clock: Clock;
   readonly events: EventSink;
   /** Names this process, and no other. */
@@ -43,6 +41,8 @@ export interface ExportRunOptions {
   readonly random: () => number;
   /** All tenants of this gateway's region. */
   readonly tenants: () => readonly string[];
+  /** Called before the first records of a tenant are sent. */
+  readonly onBegin: (one: Export, tenant: string) => Promise<void>;
 }
 
 /** Longer than the deadline of a request. */
@@ -56,43 +56,39 @@ const MAX_FAILED = 3;
 /** Batches of one tenant in one visit, so that the others get their turn. */
 const BATCHES_AT_ONCE = 50;
 
-interface Pending {
-  readonly records: readonly ExportedUsage[];
-  /** After each record. */
-  readonly places: readonly ExportPlace[];
-  readonly end: ExportPlace;
-  readonly isLast: boolean;
-}
-
 /**
- * Sends usage to one receiver, tenant by tenant, in the order in which it was stored. The cursor of a tenant advances after
+ * Sends records to one receiver, tenant by tenant, in the order in which they were stored. The cursor of a tenant advances after
  * the receiver has acknowledged a batch, so each record arrives at least once. One gateway at a time runs an export.
  */
 export class ExportRun {
   constructor(private readonly options: ExportRunOptions) {}
 
-  /** Visits all tenants once, unless another gateway does. @throws the database's error */
+  /**
+   * Visits all tenants once, unless another gateway does, or it is paused.
+   * @throws the database's error; the first one of several tenants, after the others were visited
+   */
   async visit(one: Export, signal: AbortSignal): Promise<void> {
     const { control, clock, owner } = this.options;
-    const lease = (ms: number) => leaseExport(control, one.id, owner, clock.wallTime(), ms, one.beginsAt);
+    const lease = (ms: number) => leaseExport(control, one.cursor, owner, clock.wallTime(), ms, one.beginsAt);
     const startedAt = await lease(LEASE_MS);
     if (startedAt === undefined) return;
     try {
-      const cursors = await exportCursors(control, one.id);
+      const cursors = await exportCursors(control, one.cursor);
+      const errors: unknown[] = [];
       let failed = 0;
       for (const tenant of this.#tenantsOf(one, cursors)) {
-        if (signal.aborted || failed === MAX_FAILED) return;
+        if (signal.aborted || failed === MAX_FAILED) break;
         if ((cursors.get(tenant)?.next_at ?? 0) > clock.wallTime()) continue;
-        const isDelivered = await this.#visitTenant(
-          one,
-          tenant,
-          cursors.get(tenant),
-          startedAt,
-          signal,
-          lease,
-        );
-        failed = isDelivered ? 0 : failed + 1;
+        try {
+          const known = cursors.get(tenant);
+          const isDelivered = await this.#visitTenant(one, tenant, known, startedAt, signal, lease);
+          failed = isDelivered ? 0 : failed + 1;
+        } catch (error) {
+          // The database of one tenant must not keep the others waiting.
+          if (!(error instanceof UnknownTenantError)) errors.push(error);
+        }
       }
+      if (errors.length > 0) throw errors[0];
     } finally {
       await lease(0);
     }
@@ -115,60 +111,47 @@ export class ExportRun {
     lease: (ms: number) => Promise<number | undefined>,
   ): Promise<boolean> {
     const { control, clock } = this.options;
+    const { maxRecords, maxBytes, maxRecordBytes } = one;
     let row = known;
     for (let batches = 0; batches < BATCHES_AT_ONCE; batches += 1) {
       const from = row ?? { sequence: 0, line: 0 };
-      const pending = await this.#read(tenant, from, since, one);
-      const isUnchanged = pending.end.sequence === from.sequence && pending.end.line === from.line;
+      // A tenant that was rewound begins earlier than the export.
+      const begin = Math.min(since, row?.started_at ?? since);
+      const limits = { since: begin, maxRecords, maxBytes, maxRecordBytes };
+      const page = await one.source.read(tenant, from, limits);
+      const isUnchanged = page.end.sequence === from.sequence && page.end.line === from.line;
       if (isUnchanged) return true;
-      row ??= await openExportCursor(control, one.id, tenant, clock.wallTime());
       if (signal.aborted || (await lease(LEASE_MS)) === undefined) return true;
-      const next = await this.#send(one, row, pending, signal);
+      if (!row) {
+        row = await openExportCursor(control, one.cursor, tenant, clock.wallTime());
+        // It was rewound meanwhile.
+        if (row.started_at < begin) continue;
+        await this.options.onBegin(one, tenant);
+      }
+      const next = await this.#send(one, row, page, signal);
       if (!next || signal.aborted) return true;
       if (next.failures > 0) return false;
       row = next;
-      if (pending.isLast) return true;
+      if (page.isLast) return true;
     }
     return true;
-  }
-
-  /** @returns the next records, within the limits of a batch */
-  async #read(
-    tenant: string,
-    from: ExportPlace,
-    since: number,
-    { maxRecords, maxBytes }: Export,
-  ): Promise<Pending> {
-    const page = await this.options.databases.use({ tenant }, (db) =>
-      exportedUsage(db, from, { since, limit: maxRecords }),
-    );
-    const records: ExportedUsage[] = [];
-    const places: ExportPlace[] = [];
-    let bytes = 0;
-    for (const { event, after } of page.events) {
-      const record = exportedUsageOf(event);
-      bytes += Buffer.byteLength(JSON.stringify(record)) + 1;
-      if (bytes > maxBytes && records.length > 0) {
-        return { records, places, end: places.at(-1) ?? from, isLast: false };
-      }
-      records.push(record);
-      places.push(after);
-    }
-    return { records, places, end: page.end, isLast: page.isLast };
   }
 
   /** @returns the cursor after it; undefined when another gateway has moved it */
   async #send(
     { id, type, sink }: Export,
     row: ExportCursorRow,
-    { records, places, end }: Pending,
+    { records, places, end, unreadable }: SourcePage,
     signal: AbortSignal,
   ): Promise<ExportCursorRow | undefined> {
     const { control, clock, events } = this.options;
     const { tenant } = row;
-    const { done, dropped, failure } = await deliver(sink, { tenant, from: row, records }, places, signal);
+    const delivery = await deliver(sink, { tenant, from: row, records }, places, signal);
+    const { done, failure } = delivery;
     if (signal.aborted && failure) return undefined;
-    const sent = done - dropped.length;
+    const sent = done - delivery.dropped.length;
+    // They are counted once, when the position passes them.
+    const dropped = failure ? delivery.dropped : [...delivery.dropped, ...unreadable];
     const to = failure ? (done === 0 ? row : (places[done - 1] ?? row)) : end;
     const failures = failure ? row.failures + 1 : 0;
     const progress = {
@@ -177,7 +160,7 @@ export class ExportRun {
     };
     if (!(await advanceExport(control, row, progress, clock.wallTime()))) return undefined;
     const names = { export: id, type, tenant };
-    const lagOf = (record: ExportedUsage | undefined) =>
+    const lagOf = (record: ExportedRecord | undefined) =>
       record ? Math.max(0, clock.wallTime() - Date.parse(record.at)) : 0;
     if (done > 0) events.emit('export.sent', { ...names, count: sent, lag: lagOf(records[done - 1]) });
     const [first] = dropped;

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { type ObjectStorage, ObjectStorageError } from '../platform/object-storage/object-storage.ts';
-import type { ExportedUsage } from './record.ts';
+import type { ExportedRecord } from './record.ts';
 import { type ExportBatch, type ExportSink, SENT, type SinkOutcome } from './sink.ts';
 
 /**
@@ -11,7 +11,7 @@ export class FilesSink implements ExportSink {
   constructor(private readonly storage: ObjectStorage) {}
 
   async send({ tenant, from, records }: ExportBatch): Promise<SinkOutcome> {
-    const days = new Map<string, ExportedUsage[]>();
+    const days = new Map<string, ExportedRecord[]>();
     for (const record of records) {
       const day = record.at.slice(0, 10);
       days.set(day, [...(days.get(day) ?? []), record]);

@@ -25,6 +25,8 @@ export interface HttpSinkOptions {
 const DEADLINE_MS = 15_000;
 /** Responses list each record of a batch. */
 const MAX_RESPONSE = 1_048_576;
+/** Characters of a response that are shown. */
+const MAX_DETAIL = 500;
 /** These depend on the records; all others on the configuration, or on the state of the receiver. */
 const NEVER = new Set([400, 413, 415, 422]);
 
@@ -46,7 +48,10 @@ export class HttpSink implements ExportSink {
       );
       if (status >= 200 && status < 300) return format.outcomeOf(text, batch);
       const reason = `HTTP ${status}`;
-      return NEVER.has(status) ? { kind: 'rejected', reason } : { kind: 'failed', reason, retryAfter };
+      const detail = text.slice(0, MAX_DETAIL);
+      return NEVER.has(status)
+        ? { kind: 'rejected', reason, detail }
+        : { kind: 'failed', reason, detail, retryAfter };
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) };
     }

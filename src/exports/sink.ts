@@ -1,5 +1,5 @@
 import type { ExportPlace } from '../storage/sql/export-store.ts';
-import type { ExportedUsage } from './record.ts';
+import type { ExportedRecord } from './record.ts';
 
 /** Some records of one tenant, in their order. */
 export interface ExportBatch {
@@ -7,7 +7,7 @@ export interface ExportBatch {
   /** Position before the first record. */
   readonly from: ExportPlace;
   /** At least one. */
-  readonly records: readonly ExportedUsage[];
+  readonly records: readonly ExportedRecord[];
 }
 
 /** A record that the receiver will never accept. */
@@ -20,9 +20,15 @@ export type SinkOutcome =
   /** The receiver has all records except the dropped ones. */
   | { readonly kind: 'sent'; readonly dropped: readonly DroppedRecord[] }
   /** Sending the same again may succeed. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly retryAfter?: string | undefined }
+  | ({ readonly kind: 'failed'; readonly retryAfter?: string | undefined } & Refusal)
   /** The receiver will never accept these records together. */
-  | { readonly kind: 'rejected'; readonly reason: string };
+  | ({ readonly kind: 'rejected' } & Refusal);
+
+interface Refusal {
+  readonly reason: string;
+  /** The beginning of the response. It may repeat records, so it is neither logged nor stored. */
+  readonly detail?: string | undefined;
+}
 
 /** Where records go. */
 export interface ExportSink {

@@ -17,6 +17,7 @@ import { batchOf } from '../storage/usage-batch.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import { createSink, type ExportSettings } from './create-sink.ts';
 import { type Export, ExportRun } from './export-run.ts';
+import { UsageSource } from './usage-source.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 
@@ -222,6 +223,7 @@ async function installation(receiver: Receiver | undefined, more: Partial<Export
   });
   for (const database of names.values()) await databases.create({ server: '', database });
   const settings: ExportSettings = {
+    ...{ source: 'usage', max_record_bytes: 262_144 },
     ...{ id: 'one', type: receiver?.type ?? 'files', tenants: [], to: folder, endpoint: null, region: null },
     ...{
       access_key_id: null,
@@ -232,8 +234,15 @@ async function installation(receiver: Receiver | undefined, more: Partial<Export
     ...{ max_records: 4, max_bytes: 1_000_000, ...receiver?.settings, ...more },
   };
   // Signatures are checked against the real time.
-  const services = { env: {}, post: guardedPost, allowPrivate: true, now: () => Date.now() };
+  const services = {
+    env: {},
+    post: guardedPost,
+    allowPrivate: true,
+    now: () => Date.now(),
+    providerName: (id: string) => id,
+  };
   const one: Export = {
+    ...{ cursor: settings.id, source: new UsageSource(databases), maxRecordBytes: settings.max_record_bytes },
     ...{
       id: settings.id,
       beginsAt: clock.wallTime(),
@@ -249,7 +258,8 @@ async function installation(receiver: Receiver | undefined, more: Partial<Export
   };
   const gateway = (owner: string) => {
     const run = new ExportRun({
-      ...{ control, databases, clock, owner, random: () => 0.5, tenants: () => ['b', 'a'] },
+      ...{ control, clock, owner, random: () => 0.5, tenants: () => ['b', 'a'] },
+      onBegin: async () => undefined,
       events: { emit: (name, data) => void emitted.push({ name, data: { ...data } }) },
     });
     return () => run.visit(one, new AbortController().signal);

@@ -1,3 +1,4 @@
+import { GEN_AI_OPERATIONS } from '../core/gen-ai-operations.ts';
 import type { Operation } from '../core/inference.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
@@ -8,16 +9,6 @@ import { genAiProviderName } from '../providers/gen-ai-provider-name.ts';
 import type { Provider } from '../providers/types.ts';
 
 type Direction = 'input' | 'output' | 'cached' | 'reasoning';
-
-/** OpenTelemetry's names of operations (GenAI conventions). */
-export const GEN_AI_OPERATIONS: Readonly<Record<Operation, string>> = {
-  chat: 'chat',
-  completion: 'text_completion',
-  embedding: 'embeddings',
-  rerank: 'rerank',
-  moderation: 'moderation',
-  'count-tokens': 'count_tokens',
-};
 
 /** Counters of tokens by direction. Each is created when there is something to count. */
 class TokenCounters {

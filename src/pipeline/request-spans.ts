@@ -1,3 +1,4 @@
+import { GEN_AI_OPERATIONS } from '../core/gen-ai-operations.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import {
   type Attributes,
@@ -6,7 +7,6 @@ import {
   type SpanRecord,
 } from '../observability/tracing/span.ts';
 import { genAiProviderName } from '../providers/gen-ai-provider-name.ts';
-import { GEN_AI_OPERATIONS } from './metric-handles.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 import type { RequestTrace } from './request-trace.ts';
 import { costSoFar } from './usage-meter.ts';

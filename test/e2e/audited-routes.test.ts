@@ -50,6 +50,7 @@ beforeAll(async () => {
       ],
       mail: { host: '127.0.0.1', port: receiver.port, tls: 'off', from: 'billing@weir.test' },
       billing: { issuer: { name: 'Weir Operations Ltd' } },
+      exports: [{ id: 'lake', type: 'http', url: 'https://127.0.0.1:9/', every: '1d' }],
       engines: { commands: [{ id: 'one', command: ['sh', '-c', 'exit 0', '{port}'] }] },
     },
   });
@@ -269,6 +270,11 @@ const STEPS: readonly Step[] = [
   closeLastMonth('default'),
   { route: `POST ${INVOICE}/issue` },
   { route: `POST ${INVOICE}/void`, body: () => ({ reason: 'Wrong address' }) },
+  ...['test', 'pause', 'resume', 'rewind'].map((action) => ({
+    route: `POST /admin/v1/exports/:export/${action}`,
+    params: { export: () => 'lake' },
+    ...(action === 'rewind' && { body: () => ({ from: '2026-01-01T00:00:00Z' }) }),
+  })),
   { route: `POST ${TENANT}/request-log/rotate-key` },
   { route: `DELETE ${TENANT}/request-log`, query: '?all=true' },
   { route: 'POST /admin/v1/cache/clear', body: () => ({}) },

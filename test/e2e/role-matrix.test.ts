@@ -87,7 +87,7 @@ describe('each caller at each route', () => {
     ...{ tenant: 'acme', member: 'none', invitation: 'none', key: 'none', user: 'none', session: 'none' },
     ...{ id: 'none', provider: 'none', name: 'none', page: 'none', change: 'none', prompt: 'none' },
     ...{ invoice: 'none', cost: 'none' },
-    ...{ schedule: 'none', report: 'none' },
+    ...{ schedule: 'none', report: 'none', export: 'none' },
     ...{ webhook: 'none', delivery: 'none', alert: 'none', rule: 'none', silence: 'none', receiver: 'none' },
     ...{ file: 'none', batch: 'none', async: 'none', job: 'none', path: 'none' },
   };

@@ -9,6 +9,7 @@ import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { EnginePool } from '../../engines/engine-pool.ts';
 import type { EventReader } from '../../events/event-reader.ts';
 import type { Outbox } from '../../events/outbox.ts';
+import type { ExportControl } from '../../exports/export-control.ts';
 import type { Files } from '../../files/files.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { JobQueue } from '../../jobs/job-queue.ts';
@@ -100,6 +101,8 @@ export interface AdminServices {
   readonly billing: () => Billing | Promise<Billing>;
   /** Loaded with its first use. */
   readonly reports: () => Reports | Promise<Reports>;
+  /** Loaded with its first use. */
+  readonly exports: () => Promise<ExportControl>;
   /** Loaded with the first evaluation or use. */
   readonly alerts: () => Promise<Alerts>;
   readonly idempotency: IdempotentResponses;

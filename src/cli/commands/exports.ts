@@ -3,7 +3,7 @@ import type { CommandTools } from './group.ts';
 
 /** `weir exports ...` */
 export function addExportCommands(program: Command, { stores }: CommandTools): void {
-  const group = program.command('exports').description('list and test exports of usage');
+  const group = program.command('exports').description('list and test exports of usage and logged requests');
   group
     .command('list')
     .description('list what was sent for each tenant, and what failed')

@@ -1,4 +1,5 @@
 import type { ExportFormat } from '../http-sink.ts';
+import { isExportedRequest } from '../record.ts';
 import { SENT } from '../sink.ts';
 
 /**
@@ -13,12 +14,12 @@ export function datadogFormat(url: string, key: string): ExportFormat {
       body: JSON.stringify(
         records.map((record) => ({
           ...{ ddsource: 'weir', service: 'weir' },
-          ddtags: `tenant:${record.tenant},model:${record.model},provider:${record.provider}`,
+          ddtags: `tenant:${record.tenant},model:${record.model},provider:${record.provider ?? 'none'}`,
           message: `${record.operation} ${record.model} ${record.status}`,
           status: record.status >= 400 ? 'error' : 'info',
           // Milliseconds, which the intake takes for the time of the log.
           timestamp: Date.parse(record.at),
-          usage: record,
+          ...(isExportedRequest(record) ? { request_log: record } : { usage: record }),
         })),
       ),
     }),

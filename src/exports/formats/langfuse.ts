@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseJsonText } from '../../core/json.ts';
 import type { ExportFormat } from '../http-sink.ts';
-import type { ExportedUsage } from '../record.ts';
+import { type ExportedRecord, isExportedRequest } from '../record.ts';
 
 const TOO_MANY = 429;
 const response = z.object({
@@ -11,7 +11,7 @@ const response = z.object({
 });
 
 /**
- * A trace for each request and a generation for each attempt, by the ingestion API of Langfuse. It identifies both by
+ * A trace for each request and a generation for each attempt or logged request, by the ingestion API of Langfuse. It identifies both by
  * their ids, so repetitions change nothing.
  * @see https://api.reference.langfuse.com
  */
@@ -41,14 +41,18 @@ export function langfuseFormat(url: string, publicKey: string, secretKey: string
   };
 }
 
-function eventsOf(record: ExportedUsage): readonly Record<string, unknown>[] {
+function eventsOf(record: ExportedRecord): readonly Record<string, unknown>[] {
   const { id, request_id, at, first_event_ms, status } = record;
   const started = Date.parse(at);
   const timestamp = at;
   const metadata = {
     ...{ tenant: record.tenant, key: record.key, provider: record.provider, outcome: record.outcome },
-    ...{ upstream_model: record.upstream_model, status, client: record.client },
+    ...{ upstream_model: record.upstream_model, status },
+    ...(isExportedRequest(record)
+      ? { attempts: record.attempts, truncated: record.truncated }
+      : { client: record.client }),
   };
+  const content = isExportedRequest(record) && { input: record.request, output: record.response };
   const time = (ms: number) => new Date(started + ms).toISOString();
   return [
     {
@@ -56,12 +60,14 @@ function eventsOf(record: ExportedUsage): readonly Record<string, unknown>[] {
       body: {
         ...{ id: request_id, timestamp, name: record.operation, tags: record.tags },
         ...{ userId: record.user ?? record.key, metadata: { tenant: record.tenant } },
+        ...content,
       },
     },
     {
       ...{ id: `${id}:generation`, type: 'generation-create', timestamp },
       body: {
         ...{ id, traceId: request_id, name: record.operation, model: record.model, metadata },
+        ...content,
         ...{ startTime: at, endTime: time(record.duration_ms) },
         ...(first_event_ms !== null && { completionStartTime: time(first_event_ms) }),
         usageDetails: {

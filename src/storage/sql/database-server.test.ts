@@ -220,6 +220,7 @@ for (const backend of BACKENDS) {
         'prompt_versions',
         'prompts',
         'request_log',
+        'request_log_head',
         'request_log_keys',
         'response_items',
         'responses',

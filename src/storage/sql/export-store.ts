@@ -16,6 +16,13 @@ export interface ExportPlace {
   readonly line: number;
 }
 
+/** Number of a position before everything; its line is a name of its own. */
+const BEGINNING = 0;
+/** Seconds from here fit into an integer of 32 bits until 2088. */
+const LINES_SINCE = Date.UTC(2020, 0);
+/** Rows of one INSERT. */
+const REWOUND_AT_ONCE = 100;
+
 /** One event, and the position after it. */
 export interface PlacedEvent {
   readonly event: UsageEvent;
@@ -75,7 +82,7 @@ export async function exportedUsage(
  * Takes or extends the lease of an export, by the clock of the database server where there is one.
  * @param ms length; 0 ends it
  * @param beginsAt Unix milliseconds; when the export begins, where it is new to the database
- * @returns when the export began, in Unix milliseconds; undefined while another gateway has it
+ * @returns when the export began, in Unix milliseconds; undefined while another gateway has it, or it is paused
  */
 export async function leaseExport(
   control: Control,
@@ -93,9 +100,60 @@ export async function leaseExport(
     .where('export', '=', id)
     .where('tenant', '=', WHOLE)
     .where(({ eb, or }) => or([eb('owner', '=', owner), eb('lease_until', '<', time)]))
+    // One that is paused can still be released.
+    .$if(ms > 0, (query) => query.where('paused_at', '=', 0))
     .returning('started_at')
     .executeTakeFirst();
   return taken && Number(taken.started_at);
+}
+
+/** @returns the rows of exports themselves, by export */
+export async function exportHeads(control: Control): Promise<Map<string, ExportCursorRow>> {
+  const rows = await control.selectFrom('export_cursors').selectAll().where('tenant', '=', WHOLE).execute();
+  return new Map(rows.map((row) => [row.export, numbered(row)]));
+}
+
+/** @param pausedAt Unix milliseconds; 0 resumes */
+export async function pauseExport(
+  control: Control,
+  id: string,
+  pausedAt: number,
+  now: number,
+): Promise<void> {
+  await insertCursor(control, id, WHOLE, now);
+  await control
+    .updateTable('export_cursors')
+    .set({ paused_at: pausedAt, updated_at: now })
+    .where('export', '=', id)
+    .where('tenant', '=', WHOLE)
+    .execute();
+}
+
+/**
+ * Sends what was stored again, from a time. The position is one that no other has: a batch that is under way does not move
+ * it, and files that were written before keep their names.
+ * @param since Unix milliseconds
+ */
+export async function rewindExport(
+  control: Control,
+  id: string,
+  tenants: readonly string[],
+  since: number,
+  now: number,
+): Promise<void> {
+  const place = { sequence: BEGINNING, line: Math.floor((now - LINES_SINCE) / 1_000) };
+  const state = { ...place, started_at: since, updated_at: now, ...{ failures: 0, next_at: 0, error: '' } };
+  for (let at = 0; at < tenants.length; at += REWOUND_AT_ONCE) {
+    await control
+      .insertInto('export_cursors')
+      .values(
+        tenants.slice(at, at + REWOUND_AT_ONCE).map((tenant) => ({
+          ...{ ...state, export: id, tenant, sent: 0, dropped: 0, owner: '', lease_until: 0 },
+        })),
+      )
+      .onConflict((conflict) => conflict.columns(['export', 'tenant']).doUpdateSet(state))
+      .execute();
+  }
 }
 
 /** @returns the cursors of an export by tenant */
@@ -148,7 +206,7 @@ export interface ExportProgress {
   readonly nextAt: number;
 }
 
-/** @returns whether the cursor was still where it was read: otherwise another gateway has the export */
+/** @returns whether the cursor was still where it was read: otherwise another gateway has the export, or it was rewound */
 export async function advanceExport(
   control: Control,
   row: ExportCursorRow,
@@ -161,11 +219,13 @@ export async function advanceExport(
       ...{ sequence: to.sequence, line: to.line, error, failures, next_at: nextAt, updated_at: now },
       sent: eb('sent', '+', sent),
       dropped: eb('dropped', '+', dropped),
+      ...(sent > 0 && { sent_at: now }),
     }))
     .where('export', '=', row.export)
     .where('tenant', '=', row.tenant)
     .where('sequence', '=', row.sequence)
     .where('line', '=', row.line)
+    .where('started_at', '=', row.started_at)
     .executeTakeFirst();
   return numUpdatedRows === 1n;
 }
@@ -199,6 +259,8 @@ function numbered(row: ExportCursorRow): ExportCursorRow {
     sent: Number(row.sent),
     dropped: Number(row.dropped),
     next_at: Number(row.next_at),
+    paused_at: Number(row.paused_at),
+    sent_at: Number(row.sent_at),
     lease_until: Number(row.lease_until),
     started_at: Number(row.started_at),
     updated_at: Number(row.updated_at),

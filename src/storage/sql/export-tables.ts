@@ -1,10 +1,15 @@
+import type { Generated, Selectable } from 'kysely';
+
 /** The tables of exports, in the control database. Times are Unix milliseconds. */
 export interface ExportTables {
-  export_cursors: ExportCursorRow;
+  export_cursors: ExportCursorTable;
 }
 
-/** How far an export is. The row with an empty tenant is of the export itself: its lease, and when it began. */
-export interface ExportCursorRow {
+/**
+ * How far an export is. The row with an empty tenant is of the export itself: its lease, when it began, and whether it is
+ * paused.
+ */
+interface ExportCursorTable {
   export: string;
   tenant: string;
   /** Of the last batch that was read, and how many of its lines are done. */
@@ -17,8 +22,15 @@ export interface ExportCursorRow {
   /** Not before, after failures. */
   next_at: number;
   error: string;
+  /** Of the row of the export itself; 0 while it is not paused. */
+  paused_at: Generated<number>;
+  /** When the receiver last acknowledged records; 0 for never. */
+  sent_at: Generated<number>;
   owner: string;
   lease_until: number;
+  /** Earlier records are not sent. A tenant's row may have an earlier time, after it was rewound. */
   started_at: number;
   updated_at: number;
 }
+
+export type ExportCursorRow = Selectable<ExportCursorTable>;

@@ -4,6 +4,7 @@ import { FakeClock } from '../../../test/support/fake-clock.ts';
 import { SecretBox } from '../../platform/secret-box.ts';
 import { RequestLogKeys } from '../../tenancy/request-log-keys.ts';
 import type { LoggedRow } from '../logged-request.ts';
+import { exportedLog, waitingLog } from './exported-log.ts';
 import {
   deleteLargeLog,
   deleteOldLog,
@@ -42,6 +43,35 @@ for (const backend of BACKENDS) {
       return { databases, store: new SqlRequestLogStore(databases) };
     };
     const ids = (rows: readonly LoggedRow[]) => rows.map(({ id }) => Number(id.slice(4)));
+
+    test('numbers rows in the order of transactions of several gateways, which erasing does not change', async () => {
+      const { databases, store } = await create();
+      const other = new SqlRequestLogStore(databases);
+      const put = (of: SqlRequestLogStore, from: number) =>
+        of.put(SCOPE, [row(from, { at: 1_000 }), row(from + 1, { at: 1_000 })]);
+      await Promise.all([put(store, 0), put(other, 2), put(store, 4), put(other, 6)]);
+      const page = (after: number, more = {}) =>
+        databases.use(SCOPE, (db) =>
+          exportedLog(db, after, { since: 0, limit: 100, maxBytes: 10_000, ...more }),
+        );
+      const { rows, end, isLast } = await page(0);
+      expect(rows.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => 1_000 + n));
+      // Rows of a transaction stay together.
+      for (let at = 0; at < 8; at += 2) {
+        const [first = '', second = ''] = rows.slice(at, at + 2).map(({ id }) => id);
+        expect(Number(second.slice(4)) - Number(first.slice(4))).toBe(1);
+      }
+      expect([end, isLast]).toEqual([1_008, true]);
+      expect(await page(1_001, { maxBytes: 250 })).toMatchObject({ end: 1_003, isLast: false });
+      expect(await page(1_001, { limit: 2 })).toMatchObject({ end: 1_003, isLast: false });
+      expect(await page(0, { since: 1_001 })).toEqual({ rows: [], end: 1_008, isLast: true });
+      const counted = await databases.use(SCOPE, (db) => waitingLog(db, { sequence: 1_005, line: 0 }, 0));
+      expect(counted).toEqual({ count: 3, isMore: false, oldestAt: 1_000 });
+      await store.erase(SCOPE, { before: 2_000 });
+      await put(store, 8);
+      expect((await page(end)).rows.map(({ sequence }) => sequence)).toEqual([1_009, 1_010]);
+      await databases.close();
+    });
 
     test('lists and filters rows, newest first, page by page', async () => {
       const { databases, store } = await create();

@@ -48,8 +48,10 @@ export class SqlRequestLogStore {
   async put(scope: TenantScope, rows: readonly LoggedRow[]): Promise<void> {
     await this.databases.use(scope, (db) =>
       db.transaction().execute(async (transaction) => {
+        const before = await takeNumbers(transaction, rows);
         for (let at = 0; at < rows.length; at += BATCH) {
-          const values = rows.slice(at, at + BATCH).map((row) => ({
+          const values = rows.slice(at, at + BATCH).map((row, index) => ({
+            sequence: before + at + index + 1,
             ...{ id: row.id, request_id: row.requestId, at: row.at, key_id: row.keyId, member: row.member },
             ...{ model: row.model, status: row.status, error: row.error, cost_pico: row.costPico },
             ...{ duration_ms: row.durationMs, bytes: row.sealed.length, key_version: row.keyVersion },
@@ -145,6 +147,27 @@ export class SqlRequestLogStore {
     );
     return numInsertedOrUpdatedRows !== 0n;
   }
+}
+
+/**
+ * Takes numbers for rows. The row of the head stays locked until the transaction ends, so that numbers rise in the order of
+ * commits. They are at least the time of the rows, so that they also rise after a restored backup.
+ * @returns the number before the first one
+ */
+async function takeNumbers(db: TenantDatabase, rows: readonly LoggedRow[]): Promise<number> {
+  const count = rows.length;
+  const time = rows.reduce((latest, { at }) => Math.max(latest, at), 0);
+  const { sequence } = await db
+    .insertInto('request_log_head')
+    .values({ id: 1, sequence: time + count })
+    .onConflict((conflict) =>
+      conflict.column('id').doUpdateSet({
+        sequence: sql<number>`CASE WHEN request_log_head.sequence < ${time} THEN ${time} ELSE request_log_head.sequence END + ${count}`,
+      }),
+    )
+    .returning('sequence')
+    .executeTakeFirstOrThrow();
+  return Number(sequence) - count;
 }
 
 function erased({ eb, and }: Condition, { user, key, requestId, before }: ErasedRows) {

@@ -69,6 +69,7 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   prompts: true,
   prompt_versions: true,
   request_log: true,
+  request_log_head: true,
   request_log_keys: true,
   responses: true,
   response_items: true,

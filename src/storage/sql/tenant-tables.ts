@@ -118,7 +118,11 @@ export interface TenantTables {
     bytes: number;
     key_version: number;
     sealed: string;
+    /** Rises with each row, in the order of their transactions; 0 before there were numbers. */
+    sequence: Generated<number>;
   };
+  /** One row: the last number of `request_log`. It stays when rows are deleted. */
+  request_log_head: { id: number; sequence: number };
   /** The keys that the log is sealed with, themselves sealed with the installation's secret. */
   request_log_keys: { version: number; sealed: string; created_at: number };
   /** Prompts that people saved. */

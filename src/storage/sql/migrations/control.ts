@@ -6,7 +6,7 @@ import { addBatches } from './batches.ts';
 import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addEventLog } from './events.ts';
-import { addExports } from './exports.ts';
+import { addExportControl, addExports } from './exports.ts';
 import { addJobs } from './jobs.ts';
 import { addReports } from './reports.ts';
 import { addTenantUsage } from './usage-scale.ts';
@@ -228,4 +228,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0021_alerts': { up: addAlerts },
   '0022_async_requests': { up: addAsyncRequests },
   '0023_exports': { up: addExports },
+  '0024_export_control': { up: addExportControl },
 };

@@ -22,6 +22,16 @@ export async function addExports(db: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
+/** Adds when exports were paused, and when they last succeeded; 0 for never. */
+export async function addExportControl(db: Kysely<unknown>): Promise<void> {
+  for (const column of ['paused_at', 'sent_at']) {
+    await db.schema
+      .alterTable('export_cursors')
+      .addColumn(column, 'bigint', (definition) => definition.notNull().defaultTo(0))
+      .execute();
+  }
+}
+
 /** Numbers batches of usage in the order in which they were stored; those from before have 0 and no entry in the index. */
 export async function addUsageSequence(db: Kysely<unknown>): Promise<void> {
   await db.schema

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { requiredInteger, requiredText } from './columns.ts';
 
 /** Adds the log of prompts and responses, and the keys that it is sealed with. */
@@ -32,5 +32,22 @@ export async function addRequestLog(db: Kysely<unknown>): Promise<void> {
     .addColumn('version', 'integer', (column) => column.primaryKey().notNull())
     .addColumn('sealed', 'text', requiredText)
     .addColumn('created_at', 'bigint', requiredInteger)
+    .execute();
+}
+
+/** Numbers rows in the order in which they were stored; those from before have 0 and no entry in the index. */
+export async function addRequestLogSequence(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('request_log')
+    .addColumn('sequence', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute();
+  // It covers what is counted, so that counting reads no sealed content.
+  await sql`CREATE INDEX request_log_sequence ON request_log (sequence, at, bytes) WHERE sequence > 0`.execute(
+    db,
+  );
+  await db.schema
+    .createTable('request_log_head')
+    .addColumn('id', 'integer', (column) => column.primaryKey().notNull())
+    .addColumn('sequence', 'bigint', requiredInteger)
     .execute();
 }

@@ -6,7 +6,7 @@ import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredTe
 import { addUsageSequence } from './exports.ts';
 import { addMetrics } from './metrics.ts';
 import { addPrompts } from './prompts.ts';
-import { addRequestLog } from './request-log.ts';
+import { addRequestLog, addRequestLogSequence } from './request-log.ts';
 import { addBatchIndex } from './requests.ts';
 import { addUsageScale } from './usage-scale.ts';
 
@@ -279,4 +279,5 @@ export const TENANT_MIGRATIONS: Migrations = {
   '0020_usage_scale': { up: addUsageScale },
   '0022_async_contents': { up: addAsyncContents },
   '0023_usage_sequence': { up: addUsageSequence },
+  '0024_request_log_sequence': { up: addRequestLogSequence },
 };
