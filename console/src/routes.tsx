@@ -147,6 +147,7 @@ const tree = root.addChildren([
     page('/settings', () => import('./pages/settings.tsx')),
     page('/welcome', () => import('./pages/welcome.tsx')),
     page('/events', () => import('./pages/events.tsx')),
+    page('/exports', () => import('./pages/exports.tsx')),
     page('/alerts', () => import('./pages/alerts.tsx')),
   ]),
 ]);

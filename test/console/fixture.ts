@@ -43,16 +43,32 @@ after(async () => {
 /** An identity provider that `sign-in.ts` starts. */
 export const IDENTITY_PROVIDER = { id: 'house', name: 'House accounts' };
 let issuerPort = 0;
+let receiverPort = 0;
+/** Of the receiver of the export `finance`, which `exports.ts` starts. */
+export const theReceiverPort = (): number => receiverPort;
 export const theIssuerPort = (): number => issuerPort;
 
 async function startShared(): Promise<Gateway> {
-  issuerPort = await freePort();
+  [issuerPort, receiverPort] = [await freePort(), await freePort()];
   const { id: client_id, secret: client_secret } = TEST_CLIENT;
   const issuer = `http://127.0.0.1:${issuerPort}`;
   const sign_up = { tenant: 'default', role: 'developer' };
   const oidc = [{ ...IDENTITY_PROVIDER, issuer, client_id, client_secret, sign_up }];
   return startGateway({
-    config: { ...CONFIG, auth: { oidc } },
+    config: {
+      ...CONFIG,
+      auth: { oidc },
+      exports: [
+        {
+          ...{
+            id: 'finance',
+            type: 'http',
+            url: `http://127.0.0.1:${receiverPort}/usage?key=planted-in-url`,
+          },
+          ...{ tenants: ['exported'], every: '1s' },
+        },
+      ],
+    },
     // Receivers of webhooks are on this machine.
     env: { WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },
   });
@@ -148,11 +164,15 @@ export async function visiting(
   }
 }
 
-/** Repeats a check of another process, which announces nothing. @throws when it does not hold in 10 s */
-export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
+/** Repeats a check of another process, which announces nothing. @throws when it does not hold in time */
+export async function eventually(
+  what: string,
+  holds: () => Promise<boolean>,
+  withinMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

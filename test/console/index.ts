@@ -7,6 +7,7 @@ import './policies.ts';
 import './invoices.ts';
 import './webhooks.ts';
 import './alerts.ts';
+import './exports.ts';
 import './reports.ts';
 import './prompts.ts';
 import './changes.ts';

@@ -19,6 +19,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { to: '/policies', label: 'Policies', key: 'l' },
   { to: '/alerts', label: 'Alerts', key: 'a' },
   { to: '/events', label: 'Events', key: 'e' },
+  { to: '/exports', label: 'Exports', key: 'x' },
   { to: '/settings', label: 'Settings', key: 's' },
   { to: '/welcome', label: 'Set up', key: 'w' },
 ];
