@@ -1,11 +1,19 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { type FolderLock, folderHolder, isFolderLocked, lockFolder } from '../platform/folder-lock.ts';
+import { codeOf, diskFault } from '../storage/disk-errors.ts';
 import { dataFolder, sqliteFolders } from './database-servers.ts';
 
-/** Another gateway uses the data folder. Its message is complete without a stack. */
-export class DataFolderInUseError extends Error {
-  override readonly name = 'DataFolderInUseError';
+const PERMISSION_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOTDIR: 'a part of its path is a file',
+  EEXIST: 'it is a file',
+};
+
+/** Another gateway uses the data folder, or it cannot be written. Its message is complete without a stack. */
+export class DataFolderError extends Error {
+  override readonly name = 'DataFolderError';
 }
 
 /** The data folders of this process, until it releases them. */
@@ -18,7 +26,7 @@ export interface DataFolderLock {
 /**
  * Takes the folders of local data and of SQLite databases. A second gateway on one folder would stop the engines of the
  * first, and neither would see the other's limits and keys in time.
- * @throws DataFolderInUseError when another gateway uses one of them
+ * @throws DataFolderError when another gateway uses one of them, or one cannot be written
  */
 export async function lockDataFolders(config: Config, startedAt: string): Promise<DataFolderLock> {
   const locks: FolderLock[] = [];
@@ -31,9 +39,7 @@ export async function lockDataFolders(config: Config, startedAt: string): Promis
   };
   try {
     for (const folder of foldersOf(config)) {
-      const lock = await lockFolder(folder);
-      if (!lock) throw new DataFolderInUseError(inUse(folder));
-      locks.push(lock);
+      locks.push(await lockOf(folder));
     }
     describe();
   } catch (error) {
@@ -41,6 +47,20 @@ export async function lockDataFolders(config: Config, startedAt: string): Promis
     throw error;
   }
   return { announce: describe, release };
+}
+
+async function lockOf(folder: string): Promise<FolderLock> {
+  let lock: FolderLock | undefined;
+  try {
+    lock = await lockFolder(folder);
+  } catch (error) {
+    const reason = PERMISSION_REASONS[codeOf(error) ?? ''] ?? diskFault(error);
+    if (reason === undefined) throw error;
+    const message = `The data folder ${folder} cannot be written: ${reason}. Give it to the user of this process (${process.getuid?.() ?? 'see the service'}), or set WEIR_DATA_DIR to a folder that it can write. Nothing was changed.`;
+    throw new DataFolderError(message, { cause: error });
+  }
+  if (!lock) throw new DataFolderError(inUse(folder));
+  return lock;
 }
 
 /** The gateway that uses a data folder of the configuration now. Changes nothing. */

@@ -1,4 +1,4 @@
-import { DataFolderInUseError } from '../app/data-folder.ts';
+import { DataFolderError } from '../app/data-folder.ts';
 import { databaseServers } from '../app/database-servers.ts';
 import type { Config } from '../config/schema.ts';
 import { ObjectStorageError } from '../platform/object-storage/object-storage.ts';
@@ -39,7 +39,7 @@ export async function withCommandErrors<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (
       error instanceof BackupError ||
-      error instanceof DataFolderInUseError ||
+      error instanceof DataFolderError ||
       error instanceof ObjectStorageError
     ) {
       throw new CommandError(error.message, { cause: error });

@@ -1,7 +1,7 @@
 import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { reloadOnChange } from '../app/config-reload.ts';
 import { ConfigSecrets } from '../app/config-secrets.ts';
-import { DataFolderInUseError, lockDataFolders } from '../app/data-folder.ts';
+import { DataFolderError, lockDataFolders } from '../app/data-folder.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../app/gateway.ts';
 import { LogKeeper, openLogFiles } from '../app/log-files.ts';
 import { ServerStartError, startServers } from '../app/servers.ts';
@@ -160,7 +160,7 @@ function surviveDefects(logger: Log['logger']): void {
 }
 
 /** Errors whose message says what to do. */
-const EXPLAINED = [ServerStartError, DataFolderInUseError, NoRedisError, WorkersNotPossibleError] as const;
+const EXPLAINED = [ServerStartError, DataFolderError, NoRedisError, WorkersNotPossibleError] as const;
 
 /** @throws CommandError for failures whose message is complete without a stack */
 async function explained<T>(step: Promise<T>): Promise<T> {
