@@ -5,7 +5,7 @@ import { usedBytes } from '../support/used-bytes.ts';
 
 const target = (model: string) => ({ provider: 'simulator', model });
 
-const COUNT = FULL ? 100_000 : 30_000;
+const COUNT = FULL ? 100_000 : 20_000;
 /** Names in requests before the first measurement: they compile the code and fill the lists that are bounded. */
 const FIRST = 12_000;
 /** Names between two measurements. */
