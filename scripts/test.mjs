@@ -128,7 +128,7 @@ const SCAN = {
   sound: (output) => /^[1-9]\d* files scanned, 0 leaks$/m.test(output),
 };
 
-const TEST_TIMEOUT_MS = full ? 20 * 60_000 : 30_000;
+const TEST_TIMEOUT_MS = full ? 20 * 60_000 : 60_000;
 /** Without services their tests skip themselves (test/support/services). */
 const MODE_ENVIRONMENT = {
   all: {},

@@ -27,7 +27,7 @@ export interface GatewayOptions {
   readonly dataDir?: string;
   /** PEM of the authority of its certificate, where `env` or `config` sets one: its URL is `https:` then. */
   readonly ca?: string;
-  /** How long it may take to become ready; 30,000 when absent. */
+  /** How long it may take to become ready; 60,000 when absent. */
   readonly startTimeoutMs?: number;
   /** The port to listen on; a free one when absent. */
   readonly port?: number;
@@ -220,7 +220,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
 
   const tunnel = certificate ? await startTlsTunnel(port, certificate.ca) : undefined;
   const url = `${options.ca === undefined ? 'http' : 'https'}://127.0.0.1:${tunnel?.port ?? port}`;
-  const deadline = performance.now() + (options.startTimeoutMs ?? 30_000);
+  const deadline = performance.now() + (options.startTimeoutMs ?? 60_000);
   while (!(await ready(url, options.ca)) || end !== undefined) {
     if (end === undefined && performance.now() < deadline) {
       await Promise.race([new Promise((resolve) => setTimeout(resolve, 25)), exited]);
