@@ -199,7 +199,7 @@ function commands(setExit: (code: number) => void): Command {
   addCacheCommands(program, tools, setExit);
   addGuardCommands(program, tools, setExit);
   addEventCommands(program, env, output);
-  addLogsCommand(program, output, async () => {
+  addLogsCommand(program, env, output, async () => {
     const load = await loader();
     return () => load().config;
   });

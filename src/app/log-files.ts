@@ -1,14 +1,9 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../observability/log.ts';
-import {
-  type ArchiveStore,
-  archiveLogFiles,
-  deleteOldArchives,
-  FolderArchive,
-  type LogRetention,
-} from '../observability/log-archive.ts';
+import { archiveLogFiles, deleteOldArchives, type LogRetention } from '../observability/log-archive.ts';
 import { LogFiles } from '../observability/log-files.ts';
+import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import { dataFolder } from './database-servers.ts';
 
@@ -40,19 +35,39 @@ export function openLogFiles(
 }
 
 /** Where compressed log files are kept. Loads the client of S3 only where it is used. */
-export async function logArchive(config: Config, settings: LogFileSettings): Promise<ArchiveStore> {
+export async function logArchive(
+  config: Config,
+  settings: LogFileSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<ObjectStorage> {
   const { s3, archive } = settings;
-  if (s3 === null) return new FolderArchive(archive ?? join(logFolder(config, settings), 'archive'));
-  const { S3Archive } = await import('../platform/s3-archive.ts');
-  return new S3Archive({
-    bucket: s3.bucket,
-    prefix: s3.prefix,
-    endpoint: s3.endpoint ?? undefined,
-    region: s3.region ?? undefined,
-    accessKeyId: s3.access_key_id ?? undefined,
-    secretAccessKey: s3.secret_access_key ?? undefined,
-    sessionToken: s3.session_token ?? undefined,
-  });
+  if (s3 === null) {
+    const { FolderStorage } = await import('../platform/object-storage/folder-storage.ts');
+    return new FolderStorage(archive ?? join(logFolder(config, settings), 'archive'));
+  }
+  const { openBucket } = await import('../platform/object-storage/open-object-storage.ts');
+  return openBucket(
+    {
+      ...{ bucket: s3.bucket, prefix: s3.prefix, region: s3.region ?? (env.S3_REGION || undefined) },
+      endpoint: s3.endpoint ?? (env.S3_ENDPOINT || env.AWS_ENDPOINT || undefined),
+      credentials: bucketCredentials(s3, env),
+    },
+    env,
+  );
+}
+
+/** @returns undefined where neither the configuration nor `S3_...` variables have both parts of a key */
+function bucketCredentials(
+  { access_key_id, secret_access_key, session_token }: NonNullable<LogFileSettings['s3']>,
+  env: Readonly<Record<string, string | undefined>>,
+) {
+  const accessKeyId = access_key_id ?? (env.S3_ACCESS_KEY_ID || env.AWS_ACCESS_KEY_ID);
+  const secretAccessKey = secret_access_key ?? (env.S3_SECRET_ACCESS_KEY || env.AWS_SECRET_ACCESS_KEY);
+  if (!accessKeyId || !secretAccessKey) return undefined;
+  // A token of the environment belongs to the key of the environment.
+  const sessionToken =
+    session_token ?? (access_key_id === null ? env.S3_SESSION_TOKEN || env.AWS_SESSION_TOKEN : undefined);
+  return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
 }
 
 /** Shortest time between two looks for archived files to delete: stores charge for lists. */
@@ -70,6 +85,7 @@ export class LogKeeper {
     private readonly settings: LogFileSettings,
     /** Unix milliseconds. */
     private readonly now: () => number,
+    private readonly env: Readonly<Record<string, string | undefined>>,
   ) {}
 
   /** Why log files cannot be written now; undefined while they can. */
@@ -89,11 +105,11 @@ export class LogKeeper {
   }
 
   async #run(): Promise<void> {
-    const { files, config, settings, now } = this;
+    const { files, config, settings, now, env } = this;
     await files.rotateIfDue();
     this.#retention ??= {
       folder: logFolder(config, settings),
-      archive: await logArchive(config, settings),
+      archive: await logArchive(config, settings, env),
       hotMs: settings.hot,
       warmMs: settings.warm,
     };

@@ -40,6 +40,7 @@ export interface LogsOptions {
 
 export interface LogsCommand {
   readonly config: () => Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly output: Output;
   /** Resolves when the reader of the output has room for more. */
   readonly drained: () => Promise<void> | undefined;
@@ -93,7 +94,7 @@ interface FoundSources {
 }
 
 async function sourcesOf(
-  { config, standardInput }: LogsCommand,
+  { config, env, standardInput }: LogsCommand,
   files: readonly string[],
   { follow: isFollowed, folder: given }: LogsOptions,
 ): Promise<FoundSources> {
@@ -115,7 +116,7 @@ async function sourcesOf(
   }
   const folder = logFolder(current, settings);
   const hot = await hotSources(folder);
-  const archived = await archivedSources(await logArchive(current, settings), hot);
+  const archived = await archivedSources(await logArchive(current, settings, env), hot);
   return { all: [...hot, ...archived], hot, folder };
 }
 

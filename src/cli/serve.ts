@@ -57,7 +57,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     files,
     worker: env[WORKER_VARIABLE] ? Number(env[WORKER_VARIABLE]) : undefined,
   });
-  const logKeeper = files && settings ? new LogKeeper(files, config, settings, wallTime) : undefined;
+  const logKeeper = files && settings ? new LogKeeper(files, config, settings, wallTime, env) : undefined;
   try {
     if (env[WORKER_VARIABLE]) {
       surviveDefects(log.logger);

@@ -61,7 +61,7 @@ const bucket = () =>
     ),
     region: nullable(text(100)).describe('The region, such as `eu-central-1`.'),
     access_key_id: nullable(secret()).describe(
-      'The access key. By default `S3_ACCESS_KEY_ID` or `AWS_ACCESS_KEY_ID` of the environment.',
+      'The access key. By default `S3_ACCESS_KEY_ID` or `AWS_ACCESS_KEY_ID` of the environment, then that of the profile, the container or the instance.',
     ),
     secret_access_key: nullable(secret()).describe('The secret of `access_key_id`.'),
     session_token: nullable(secret()).describe('The session token of temporary credentials.'),

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
-import { archiveLogFiles, deleteOldArchives, FolderArchive, type LogRetention } from './log-archive.ts';
+import { FolderStorage } from '../platform/object-storage/folder-storage.ts';
+import { archiveLogFiles, deleteOldArchives, type LogRetention } from './log-archive.ts';
 import { hotFileName } from './log-file-names.ts';
 
 const DAY_MS = 86_400_000;
@@ -25,7 +26,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const archive = () => join(folder, 'archive');
 const retention = (more: Partial<LogRetention> = {}): LogRetention => ({
-  ...{ folder, archive: new FolderArchive(archive()), hotMs: 7 * DAY_MS, warmMs: 30 * DAY_MS },
+  ...{ folder, archive: new FolderStorage(archive()), hotMs: 7 * DAY_MS, warmMs: 30 * DAY_MS },
   ...more,
 });
 

@@ -1,52 +1,15 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
-import { archivedName, parseArchivedName, parseHotName } from './log-file-names.ts';
+import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
+import { archivedName, type LogFileName, parseArchivedName, parseHotName } from './log-file-names.ts';
 
-/** Keeps files for a long time: a folder, or a bucket of an object store. Methods reject with the store's error. */
-export interface ArchiveStore {
-  /** Stores a file, as a whole or not at all. */
-  put(name: string, body: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Names of all files. */
-  list(): Promise<readonly string[]>;
-  read(name: string): AsyncIterable<Uint8Array>;
-  /** No error for a file that does not exist. */
-  remove(name: string): Promise<void>;
-}
-
-/** Bytes that are read, compressed and written at once. */
+/** Bytes that are read and compressed at once. */
 const CHUNK_BYTES = 64 * 1024;
-
-export class FolderArchive implements ArchiveStore {
-  constructor(private readonly folder: string) {}
-
-  async put(name: string, body: AsyncIterable<Uint8Array>): Promise<void> {
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const path = join(this.folder, name);
-    const part = `${path}.part`;
-    try {
-      await pipeline(body, createWriteStream(part, { mode: 0o600 }));
-      await rename(part, path);
-    } catch (error) {
-      await rm(part, { force: true });
-      throw error;
-    }
-  }
-
-  async list(): Promise<readonly string[]> {
-    return namesIn(this.folder);
-  }
-
-  read(name: string): AsyncIterable<Uint8Array> {
-    return createReadStream(join(this.folder, name), { highWaterMark: CHUNK_BYTES });
-  }
-
-  async remove(name: string): Promise<void> {
-    await rm(join(this.folder, name), { force: true });
-  }
-}
+/** Of all keys: what else is in the archive is not visited. */
+const KEY_PREFIX = 'weir-';
 
 /** @returns nothing for a folder that does not exist */
 export async function namesIn(folder: string): Promise<readonly string[]> {
@@ -61,7 +24,7 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
 /** Milliseconds of each phase of a log file. */
 export interface LogRetention {
   readonly folder: string;
-  readonly archive: ArchiveStore;
+  readonly archive: ObjectStorage;
   /** From the last line until the file is compressed. */
   readonly hotMs: number;
   /** From then until it is deleted; null deletes it instead of compressing it. */
@@ -97,7 +60,9 @@ async function archiveIfOld(
   const { mtimeMs, size } = await stat(path);
   if (mtimeMs >= now - hotMs) return;
   const isWorthKeeping = warmMs !== null && mtimeMs >= now - hotMs - warmMs && size > 0;
-  if (isWorthKeeping) await archive.put(archivedName(name, mtimeMs), compressed(path));
+  if (isWorthKeeping) {
+    await archive.put(archivedName(name, mtimeMs), compressed(path), { contentType: 'application/zstd' });
+  }
   await rm(path, { force: true });
 }
 
@@ -107,10 +72,21 @@ export async function deleteOldArchives(
   now: number,
 ): Promise<void> {
   const keepMs = hotMs + (warmMs ?? 0);
-  for (const name of await archive.list()) {
-    const file = parseArchivedName(name);
-    if (file?.end !== undefined && file.end < now - keepMs) await archive.remove(name);
+  for (const file of await archivedFiles(archive)) {
+    if (file.end < now - keepMs) await archive.delete(file.name);
   }
+}
+
+/** @returns compressed log files. @throws the store's error */
+export async function archivedFiles(
+  archive: Pick<ObjectStorage, 'list'>,
+): Promise<(LogFileName & { readonly end: number })[]> {
+  const files: (LogFileName & { readonly end: number })[] = [];
+  for await (const { key } of archive.list(KEY_PREFIX)) {
+    const { start, end } = parseArchivedName(key) ?? {};
+    if (start !== undefined && end !== undefined) files.push({ name: key, start, end });
+  }
+  return files;
 }
 
 /** @returns the content of a file, compressed with zstd */

@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import { FolderArchive } from './log-archive.ts';
+import { FolderStorage } from '../platform/object-storage/folder-storage.ts';
 import { archivedName, hotFileName, hotNameOf } from './log-file-names.ts';
 import { LineMatcher, type LogFilter } from './log-filter.ts';
 import { allLines, foundIn, lastLines } from './log-search.ts';
@@ -74,7 +74,7 @@ describe('a search', () => {
     writeFileSync(join(folder, archivedName(hot, START + 2_000)), zstdCompressSync(line(1, { second: 1 })));
     expect(hotNameOf(archivedName(hot, START + 2_000))).toBe(hot);
     const found = await hotSources(folder);
-    const archived = await archivedSources(new FolderArchive(folder), found);
+    const archived = await archivedSources(new FolderStorage(folder), found);
     expect(await secondsOf([...found, ...archived])).toEqual([0, 1]);
   });
 

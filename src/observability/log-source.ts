@@ -3,8 +3,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
-import { type ArchiveStore, namesIn } from './log-archive.ts';
-import { hotNameOf, parseArchivedName, parseHotName } from './log-file-names.ts';
+import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
+import { archivedFiles, namesIn } from './log-archive.ts';
+import { hotNameOf, parseHotName } from './log-file-names.ts';
 
 /** A file of log lines, in the order of time. */
 export interface LogSource {
@@ -67,17 +68,13 @@ export async function hotSources(folder: string): Promise<HotSource[]> {
 
 /** @param hot files that are not read again from the archive, where they arrive before they leave the folder. @returns compressed files */
 export async function archivedSources(
-  archive: ArchiveStore,
+  archive: Pick<ObjectStorage, 'list' | 'get'>,
   hot: readonly HotSource[],
 ): Promise<LogSource[]> {
   const known = new Set(hot.map(({ name }) => name));
-  return (await archive.list()).flatMap((name) => {
-    const file = parseArchivedName(name);
-    if (file?.end === undefined || known.has(hotNameOf(name))) return [];
-    return [
-      { name, start: file.start, end: file.end, lines: () => linesIn(decompressed(archive.read(name))) },
-    ];
-  });
+  return (await archivedFiles(archive))
+    .filter(({ name }) => !known.has(hotNameOf(name)))
+    .map((file) => ({ ...file, lines: () => linesIn(decompressed(archive.get(file.name))) }));
 }
 
 /** A file that a person named; `-` is standard input. */

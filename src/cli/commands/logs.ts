@@ -5,7 +5,12 @@ import type { LogsOptions } from '../logs.ts';
 import type { Output } from '../output.ts';
 
 /** `weir logs`. @param load reads the configuration */
-export function addLogsCommand(program: Command, output: Output, load: () => Promise<() => Config>): void {
+export function addLogsCommand(
+  program: Command,
+  env: Readonly<Record<string, string | undefined>>,
+  output: Output,
+  load: () => Promise<() => Config>,
+): void {
   program
     .command('logs [file...]')
     .description(
@@ -36,6 +41,6 @@ export function addLogsCommand(program: Command, output: Output, load: () => Pro
       const drained = () =>
         stdout.writableNeedDrain ? once(stdout, 'drain').then(() => undefined) : undefined;
       const standardInput = () => stdin;
-      await logsCommand({ config: await load(), output, drained, standardInput }, files, options);
+      await logsCommand({ config: await load(), env, output, drained, standardInput }, files, options);
     });
 }

@@ -32,12 +32,26 @@ export function openObjectStorage(
       `"${location}" is no location for objects. Use a folder, or \`s3://bucket/prefix\`.`,
     );
   }
+  return openBucket({ bucket, prefix: prefixOf(path), endpoint, region, credentials }, env);
+}
+
+/** A bucket of an S3-compatible store, and what the keys of its objects begin with; the prefix may be empty. */
+export interface BucketSettings extends ObjectStorageSettings {
+  readonly bucket: string;
+  readonly prefix: string;
+}
+
+/** Sends nothing yet. @throws ObjectStorageError for an endpoint that is no URL */
+export function openBucket(
+  { bucket, prefix, endpoint, region, credentials }: BucketSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): ObjectStorage {
   const url = endpoint ?? (env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined);
   if (url !== undefined && !/^https?:\/\/[^/]/.test(url)) {
     throw new ObjectStorageError(`The endpoint "${url}" is no URL that begins with http:// or https://.`);
   }
   return new S3Storage({
-    ...{ bucket, prefix: prefixOf(path), endpoint: url },
+    ...{ bucket, prefix, endpoint: url },
     region: region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1'),
     credentials: credentialsOf(env, credentials),
   });

@@ -12,7 +12,7 @@ import { S3Client, type S3ClientOptions, type S3Response, S3ResponseError } from
 import { elementsOf, elementText, escapeXml } from './s3-xml.ts';
 
 export interface S3StorageOptions extends S3ClientOptions {
-  /** What all keys begin with in the bucket; empty, or with a slash at its end. */
+  /** What all keys begin with in the bucket; usually empty, or with a slash at its end. */
   readonly prefix: string;
   /** Bytes of one part of an upload; the last may be smaller. At least 5 MiB for most stores. */
   readonly partBytes?: number;
