@@ -34,15 +34,12 @@ export interface TestRegionsOptions {
   readonly regions: readonly Readonly<Record<string, unknown> & { id: string }>[];
   /** The rest of the configuration of each region. */
   readonly config?: (id: string) => Readonly<Record<string, unknown>>;
-  /** Called before a request is handled: for delays. */
-  readonly beforeRequest?: (id: string, request: HttpRequest) => Promise<void> | undefined;
 }
 
 /** Starts gateways in several regions, with one control database and one secret. */
 export async function startRegions({
   regions,
   config = () => ({}),
-  beforeRequest,
 }: TestRegionsOptions): Promise<TestRegions> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-regions-'));
   const servers = new Map<string, HttpServer>();
@@ -56,10 +53,7 @@ export async function startRegions({
       port: 0,
       handle: (request) => {
         list.push(`${request.method} ${request.target}`);
-        const handler = handlers.get(id);
-        if (!handler) return reply(503, 'starting');
-        const waiting = beforeRequest?.(id, request);
-        return waiting ? waiting.then(() => handler(request)) : handler(request);
+        return handlers.get(id)?.(request) ?? reply(503, 'starting');
       },
       rejectMalformed: (status, message) => reply(status, message),
       onError: () => undefined,
