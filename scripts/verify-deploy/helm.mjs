@@ -26,6 +26,12 @@ const INSTALLATIONS = {
     autoscaling: { enabled: false },
     replicas: 1,
   },
+  mutualTls: {
+    secrets: { existingSecret: 'weir-secrets' },
+    config: {
+      server: { tls: { cert: '/certs/tls.crt', key: '/certs/tls.key', client_ca: '/certs/clients.pem' } },
+    },
+  },
   full: {
     size: 'large',
     secrets: { external: { enabled: true } },
@@ -108,6 +114,13 @@ const EXPECTATIONS = {
       equal(kind, of(kind), undefined);
     const annotations = of('PersistentVolumeClaim', 'weir').metadata.annotations;
     equal('data stays', annotations['helm.sh/resource-policy'], 'keep');
+  },
+  mutualTls(of) {
+    const { startupProbe, readinessProbe, livenessProbe } = of('Deployment', 'weir').spec.template.spec
+      .containers[0];
+    for (const { httpGet } of [startupProbe, readinessProbe, livenessProbe])
+      equal('port of probes, which have no certificate', httpGet.port, 'metrics');
+    equal('test pod', of('Pod', 'weir-test'), undefined);
   },
   full(of) {
     const [container] = of('Deployment', 'weir').spec.template.spec.containers;

@@ -22,6 +22,8 @@ export interface RegionRelayOptions {
   readonly lifecycle: Pick<Lifecycle, 'beginRelayed' | 'endRelayed' | 'relayed'>;
   /** Requests at the same time. */
   readonly maxForwarded: () => number;
+  /** Says why a region did not respond; the message of the error when absent. */
+  readonly explain?: (region: Region, error: TransportError) => string;
 }
 
 /** Headers of a connection, and those that the transport and the server write themselves (RFC 9110, section 7.6.1). */
@@ -71,7 +73,7 @@ export class RegionRelay {
     headers: Readonly<Record<string, string>>,
     deadlineAt: number,
   ): Promise<HttpResponse> {
-    const { lifecycle, maxForwarded, transport, clock } = this.options;
+    const { lifecycle, maxForwarded, transport, clock, explain } = this.options;
     if (lifecycle.relayed >= maxForwarded()) {
       throw new GatewayError(
         'gateway_overloaded',
@@ -82,10 +84,11 @@ export class RegionRelay {
     const { request, bodyLimit } = httpContext;
     const method = METHODS[request.method] ?? 'POST';
     const timer = new AbortController();
-    const relayed = new RelayedCall(httpContext, region, () => {
+    const finished = () => {
       timer.abort();
       lifecycle.endRelayed(relayed);
-    });
+    };
+    const relayed = new RelayedCall(httpContext, region, finished, explain);
     lifecycle.beginRelayed(relayed);
     try {
       request.onDisconnect(() => relayed.abort(clientGone()));
@@ -125,6 +128,7 @@ class RelayedCall implements RelayedRequest, UpstreamHandler {
     private readonly httpContext: HttpContext,
     private readonly region: Region,
     private readonly onFinished: () => void,
+    private readonly explain: NonNullable<RegionRelayOptions['explain']> = (_, { message }) => message,
   ) {
     // It may fail before anything waits for it, while the body is read: `run` throws that failure.
     this.#response.promise.catch(() => undefined);
@@ -205,7 +209,7 @@ class RelayedCall implements RelayedRequest, UpstreamHandler {
     this.#fail(
       new GatewayError(
         'region_unavailable',
-        `Region "${id}", which serves this tenant, did not respond: ${error.message}. ${consequence}`,
+        `Region "${id}", which serves this tenant, did not respond: ${this.explain(this.region, error)}. ${consequence}`,
         { cause: error, ...(wasSent ? { status: 502 } : { retryAfterSeconds: RETRY_AFTER_SECONDS }) },
       ),
     );

@@ -24,6 +24,7 @@ export interface GrpcPortOptions {
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
   readonly initialLimits: GrpcLimits;
   readonly onError: (error: unknown) => void;
+  readonly onCertificateRejected?: ((remoteAddress: string, reason: string) => void) | undefined;
   /** Calls `tick` once a second until the returned function is called. A timer by default. */
   readonly everySecond?: (tick: () => void) => () => void;
 }

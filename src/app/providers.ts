@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Config, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -10,6 +9,7 @@ import {
   providersFromEnvironment,
 } from '../providers/registry.ts';
 import type { LazyEngine, Provider } from '../providers/types.ts';
+import { readClientTls } from './client-tls.ts';
 import { PROVIDERS } from './provider-registry.ts';
 
 export interface ProviderOptions {
@@ -40,22 +40,6 @@ const NO_ENGINES: NonNullable<ProviderOptions['engineManager']> = {
 /** How a transport connects: with `tls` where a provider has certificates of its own. */
 export type TransportSettings = ConnectionSettings & { readonly tls?: UpstreamTls };
 
-/** @throws Error that names the file and its key */
-function readTlsFiles({ ca, cert, key }: NonNullable<ConnectionKeys['tls']>): UpstreamTls {
-  const read = (name: string, path: string | null) => {
-    if (path === null) return {};
-    try {
-      const text = readFileSync(path, 'utf8');
-      if (text.includes('-----BEGIN ')) return { [name]: text };
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`Cannot read "tls.${name}" of a provider: ${reason}`, { cause });
-    }
-    throw new Error(`"tls.${name}" of a provider: ${path} is not a PEM file.`);
-  };
-  return { ...read('ca', ca), ...read('cert', cert), ...read('key', key) };
-}
-
 /** The transports of one snapshot: one for each combination of connection settings in use. */
 class TransportPool implements ProviderTransports {
   readonly #bySettings = new Map<string, Transport>();
@@ -67,7 +51,7 @@ class TransportPool implements ProviderTransports {
   ) {}
 
   upstream({ connect_timeout, upstream, tls }: ConnectionKeys): Transport {
-    const files = tls === null ? undefined : readTlsFiles(tls);
+    const files = tls === null ? undefined : readClientTls(tls, (name) => `"tls.${name}" of a provider`);
     const settings = {
       connectTimeoutMs: connect_timeout,
       maxConnections: upstream.max_connections ?? this.defaults.max_connections,

@@ -1,12 +1,14 @@
 import { type RegionGateOptions, ResidencyGate } from '../api/region-gate.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
 import { lazy } from '../core/lazy.ts';
-import type { Transport } from '../core/transport.ts';
+import { type Transport, TransportError } from '../core/transport.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import type { UpstreamTls } from '../platform/http-client.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { callBuffered } from '../providers/buffered-call.ts';
 import { ForwardSignature } from '../regions/forward-signature.ts';
@@ -14,6 +16,7 @@ import { type RegionCheck, RegionHealth } from '../regions/region-health.ts';
 import type { RegionView } from '../regions/region-view.ts';
 import { type Region, type RegionSettings, Regions } from '../regions/regions.ts';
 import type { SecretDigester } from '../tenancy/key-secrets.ts';
+import { clientCertificateProblem, readClientTls } from './client-tls.ts';
 
 export interface RegionPartsOptions {
   readonly config: () => Config;
@@ -33,10 +36,28 @@ export interface GateParts {
 /** The path of a region's health check: it needs no key, and no limit of addresses holds for it. */
 const READY_PATH = '/health/ready';
 const MAX_HEALTH_BYTES = 64 * 1024;
+const CERT_KEY = '"region_routing.tls.cert"';
 
 /** @returns the regions of a configuration */
 export function regionSettings({ region, regions, region_routing: routing }: Config): RegionSettings {
   return { own: region, regions, failoverShare: routing.failover_share };
+}
+
+/** Connections to other regions, as one configuration and its files say. */
+interface Connection {
+  readonly settings: Config['region_routing'];
+  readonly tls: UpstreamTls | undefined;
+  readonly transport: Transport;
+}
+
+/** @throws Error that names the file and its key */
+export function readRegionTls({ tls }: Config['region_routing']): UpstreamTls | undefined {
+  return tls === null ? undefined : readClientTls(tls, (name) => `"region_routing.tls.${name}"`);
+}
+
+/** Checks the files, so that a start or a reload with unusable ones fails. @throws Error that names the file and its key */
+export function checkRegionTls({ region, region_routing: routing }: Config): void {
+  if (region !== null) readRegionTls(routing);
 }
 
 /** The regions of the active configuration, and what is known of their health, which outlives configurations. */
@@ -45,7 +66,7 @@ export class RegionParts {
   readonly #health: RegionHealth;
   #of: Config | undefined;
   #regions: Regions | undefined;
-  #transport: Transport | undefined;
+  #connection: Connection | undefined;
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegionPartsOptions) {
@@ -85,9 +106,13 @@ export class RegionParts {
     // Loaded with the first request that is forwarded.
     const loadRelay = lazy(async () => {
       const { RegionRelay } = await import('../api/region-relay.ts');
-      const transport = this.#connection();
+      const transport: Transport = {
+        send: (request, handler) => this.#connect().transport.send(request, handler),
+        close: () => undefined,
+      };
       const maxForwarded = () => config().region_routing.max_forwarded;
-      return new RegionRelay({ clock, lifecycle, transport, maxForwarded });
+      const explain = (region: Region, error: TransportError) => this.#explain(region, error);
+      return new RegionRelay({ clock, lifecycle, transport, maxForwarded, explain });
     });
     const relay: RegionGateOptions['relay'] = {
       send: async (...call) => (await loadRelay()).send(...call),
@@ -109,6 +134,7 @@ export class RegionParts {
     // The nearest tick counts: waiting for the next one would stretch every interval.
     if (now - this.#checkedAt < settings.interval - CHECK_EVERY_MS / 2) return;
     this.#checkedAt = now;
+    this.#refreshTls();
     const others = regions.filter(({ id }) => id !== own);
     this.#health.keep(others.map(({ id }) => id));
     await Promise.all(
@@ -131,17 +157,21 @@ export class RegionParts {
   }
 
   close(): void {
-    this.#transport?.close();
+    this.#connection?.transport.close();
   }
 
-  async #ask({ address }: Region, timeoutMs: number): Promise<RegionCheck> {
+  async #ask(region: Region, timeoutMs: number): Promise<RegionCheck> {
+    const { address } = region;
     const { clock } = this.#options;
     const startedAt = clock.now();
     const request = { method: 'GET', url: `${address}${READY_PATH}`, headers: {} } as const;
     try {
       const limits = { timeoutMs, maxBytes: MAX_HEALTH_BYTES };
-      const fault = (what: string) => new Error(`its gateways ${what}`);
-      const { status } = await callBuffered(this.#connection(), request, limits, fault);
+      const fault = (what: string, cause?: unknown) =>
+        cause instanceof TransportError
+          ? new Error(this.#explain(region, cause))
+          : new Error(`its gateways ${what}`);
+      const { status } = await callBuffered(this.#connect().transport, request, limits, fault);
       if (status !== 200) return { fault: `its gateways respond with HTTP ${status}` };
       return { latencyMs: clock.now() - startedAt };
     } catch (error) {
@@ -149,14 +179,54 @@ export class RegionParts {
     }
   }
 
-  /** Made with the first use: most installations have one region. */
-  #connection(): Transport {
-    const { env, clock, config } = this.#options;
-    this.#transport ??= createUpstreamTransport({
+  /** A server that rejects a client certificate closes the connection, or sends an alert that names none of them. */
+  #explain({ address }: Region, { failure, message }: TransportError): string {
+    if (!address.startsWith('https:') || failure !== 'closed_before_response') return message;
+    const { tls } = this.#connection ?? {};
+    const now = this.#options.clock.wallTime();
+    const problem =
+      tls?.cert === undefined
+        ? 'It may ask for a client certificate: set "region_routing.tls"'
+        : (clientCertificateProblem(tls, CERT_KEY, now) ??
+          `It may reject the client certificate ${CERT_KEY}`);
+    return `${message}. ${problem.replace(/\.$/, '')}; its log has "client certificate rejected" with the reason`;
+  }
+
+  /** Made with the first use, as most installations have one region, and again for another configuration. */
+  #connect(): Connection {
+    const settings = this.#options.config().region_routing;
+    if (this.#connection?.settings === settings) return this.#connection;
+    return this.#replace(settings, this.#readTls(settings));
+  }
+
+  /** Uses changed files for connections from now on. */
+  #refreshTls(): void {
+    const current = this.#connection;
+    if (!current || current.settings.tls === null) return;
+    const tls = this.#readTls(current.settings);
+    if (JSON.stringify(tls) !== JSON.stringify(current.tls)) this.#replace(current.settings, tls);
+  }
+
+  /** The files in use stay while changed ones are not usable, such as a certificate whose key is written later. */
+  #readTls(settings: Config['region_routing']): UpstreamTls | undefined {
+    try {
+      return readRegionTls(settings);
+    } catch (error) {
+      if (this.#connection) return this.#connection.tls;
+      throw new GatewayError('region_unavailable', error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #replace(settings: Config['region_routing'], tls: UpstreamTls | undefined): Connection {
+    const { env, clock } = this.#options;
+    // Requests under way end on their connections.
+    this.#connection?.transport.close();
+    const transport = createUpstreamTransport({
       ...{ env, clock },
-      http1: { connectTimeoutMs: config().region_routing.connect_timeout },
+      http1: { connectTimeoutMs: settings.connect_timeout, ...(tls && { tls }) },
     });
-    return this.#transport;
+    this.#connection = { settings, tls, transport };
+    return this.#connection;
   }
 }
 

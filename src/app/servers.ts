@@ -70,6 +70,7 @@ export async function startServers(
     if (current) current.events.emit('http.server_failed', { error });
     else logger.error({ err: error }, 'HTTP server failed');
   };
+  const onCertificateRejected = certificateLog(logger);
   const rejectMalformed = (status: number, message: string) =>
     current?.router.rejectMalformed(status, message) ??
     httpResponse(status, refusalBody(status, message), { 'content-type': 'application/json' });
@@ -80,6 +81,7 @@ export async function startServers(
   ) => {
     const server = startHttpServer({
       ...{ host, port: at, shared: shared !== undefined, tls, onError, rejectMalformed, handle },
+      onCertificateRejected,
       limits: () => current?.snapshot.serverLimits ?? initialLimits,
       isProxy: (address) => current?.snapshot.isProxy?.(address) ?? false,
       onLimit: (limit) => current?.servers.limitReached(limit),
@@ -108,7 +110,7 @@ export async function startServers(
       ? undefined
       : await listenForGrpc({
           ...{ host, port: grpcPort, shared: shared !== undefined, tls: certificate?.credentials, version },
-          ...{ gateway, current: () => current, handle, initialLimits, onError },
+          ...{ gateway, current: () => current, handle, initialLimits, onError, onCertificateRejected },
         }).catch((error: unknown) => {
           api.close();
           throw new ServerStartError(portProblem(host, grpcPort, error, 'GRPC_PORT'));
@@ -119,29 +121,42 @@ export async function startServers(
   }
   const servers = { api, grpc, certificate: certificate?.reloadInto(grpc ? [api, grpc] : [api]) };
   if (shared) return { ...servers, metrics: undefined };
-  const metrics = listenForMetrics(config, gateway, logger, (at, handle) => listen(at, handle));
+  const health = (request: HttpRequest) =>
+    current?.router.handle(request) ?? healthAtStart(request) ?? starting();
+  const metrics = listenForMetrics(config, gateway, logger, health, (at, handle) => listen(at, handle));
   return { ...servers, metrics };
 }
+
+/** Served beside the metrics, in plain HTTP: probes have no client certificate. */
+const PROBES: ReadonlySet<string> = new Set(['/health/live', '/health/ready']);
 
 /** @returns undefined without a port for metrics, and where it is taken */
 function listenForMetrics(
   config: Config,
   gateway: Promise<Gateway>,
   logger: Logger,
+  health: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>,
   listen: (port: number, handle: Parameters<typeof startHttpServer>[0]['handle']) => HttpServer,
 ): HttpServer | undefined {
   const { host, metrics_port } = config.server;
   if (metrics_port === null) return undefined;
   try {
-    return listen(metrics_port, (request) =>
-      request.target.split('?')[0] === '/metrics'
+    return listen(metrics_port, (request) => {
+      const [path = ''] = request.target.split('?');
+      if (PROBES.has(path)) return health(request);
+      return path === '/metrics'
         ? gateway.then((constructed) => constructed.metricsPage(request.headers.get('accept')))
-        : httpResponse(404, 'This port serves only /metrics.\n', { 'content-type': 'text/plain' }),
-    );
+        : httpResponse(404, 'This port serves /metrics, /health/live and /health/ready.\n', {
+            'content-type': 'text/plain',
+          });
+    });
   } catch (error) {
     // Not fatal: a Prometheus on the same machine often has this port.
+    const probes = config.server.tls?.client_ca
+      ? ' Health checks without a client certificate ("server.tls.client_ca") fail.'
+      : '';
     logger.warn(
-      `${portProblem(host, metrics_port, error, 'METRICS_PORT')} Metrics are at /metrics of the API's port, with the admin key.`,
+      `${portProblem(host, metrics_port, error, 'METRICS_PORT')} Metrics are at /metrics of the API's port, with the admin key.${probes}`,
     );
     return undefined;
   }
@@ -157,6 +172,7 @@ export interface ParentServers {
 /**
  * Starts to listen for workers, at a Unix socket, and for scrapers.
  * @param handle serves what workers forward
+ * @param hasWorkers whether a worker listens at the port of the API
  */
 export function startParentServers(
   config: Config,
@@ -164,6 +180,7 @@ export function startParentServers(
   logger: Logger,
   socket: string,
   handle: (request: HttpRequest) => Promise<HttpResponse>,
+  hasWorkers: () => boolean,
 ): ParentServers {
   const onError = (error: unknown) => logger.error({ err: error }, 'HTTP server failed');
   const common = {
@@ -175,8 +192,10 @@ export function startParentServers(
     ...{ ...common, port: 0, unix: socket },
     handle,
   });
-  const metrics = listenForMetrics(config, gateway, logger, (port, handle) =>
-    startHttpServer({ ...common, port, handle }),
+  const health = (request: HttpRequest) =>
+    hasWorkers() ? gateway.then(({ router }) => router.handle(request)) : starting();
+  const metrics = listenForMetrics(config, gateway, logger, health, (port, listener) =>
+    startHttpServer({ ...common, port, handle: listener }),
   );
   return { internal, metrics };
 }
@@ -208,10 +227,33 @@ function checkOne(host: string, port: number, variable: string): number {
 /** A start that waits for its databases is alive, and not ready. @returns undefined for other requests */
 function healthAtStart({ target }: HttpRequest): HttpResponse | undefined {
   const [path] = target.split('?');
-  const headers = { 'content-type': 'application/json' };
-  if (path === '/health/live') return httpResponse(200, '{"status":"alive"}', headers);
-  if (path === '/health/ready') return httpResponse(503, '{"status":"starting"}', headers);
+  if (path === '/health/live') return httpResponse(200, '{"status":"alive"}', JSON_TYPE);
+  if (path === '/health/ready') return starting();
   return undefined;
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+function starting(): HttpResponse {
+  return httpResponse(503, '{"status":"starting"}', JSON_TYPE);
+}
+
+/** Milliseconds from one line to the next: a client whose certificate has expired tries often. */
+const CERTIFICATE_LOG_MS = 10_000;
+
+/** @returns logs clients whose certificates are rejected, which learn no reason themselves */
+function certificateLog(logger: Logger): (address: string, reason: string) => void {
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
+  return (address, reason) => {
+    const now = performance.now();
+    if (now - loggedAt < CERTIFICATE_LOG_MS) {
+      unlogged += 1;
+      return;
+    }
+    logger.warn({ address, reason, others: unlogged }, 'client certificate rejected');
+    [loggedAt, unlogged] = [now, 0];
+  };
 }
 
 interface Certificate {

@@ -21,6 +21,7 @@ import { modelDefinition, priceRules } from './model-definitions.ts';
 import { promptCachingOf } from './prompt-caching.ts';
 import { PROVIDERS } from './provider-registry.ts';
 import { createProviders, type ProviderOptions } from './providers.ts';
+import { checkRegionTls } from './regions.ts';
 import {
   addressExemption,
   addressLimits,
@@ -65,6 +66,7 @@ export interface SnapshotOptions extends ProviderOptions {
 export async function buildSnapshot(config: Config, options: SnapshotOptions): Promise<GatewaySnapshot> {
   const { limits, server } = config;
   const { modelData } = options;
+  checkRegionTls(config);
   const { providers, close } = await createProviders(config, options);
   const directory = new ModelDirectory(config.models.map(modelDefinition), providers, options.discovered);
   const prices = new Prices(modelData ?? NO_DATA, priceRules(config.prices));

@@ -6,7 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { configWithoutFile, hasConfigFile } from '../config/without-file.ts';
 import { asString, isRecord, parseJsonText } from '../core/json.ts';
 import { urlOf } from './banner.ts';
-import { EXIT, type Output } from './output.ts';
+import { CommandError, EXIT, type Output } from './output.ts';
 
 /** Milliseconds until a gateway that does not respond counts as unhealthy. */
 const TIMEOUT_MS = 3_000;
@@ -61,8 +61,13 @@ async function ownUrl({ env, cwd, file, output }: HealthOptions): Promise<string
   }
 }
 
-function addressOf({ server: { host, port, tls } }: Config): string {
-  return urlOf({ host, port, secure: tls !== null });
+/** @throws CommandError where health checks have no port that they can ask */
+function addressOf({ server: { host, port, metrics_port, tls } }: Config): string {
+  if (!tls?.client_ca) return urlOf({ host, port, secure: tls !== null });
+  if (metrics_port !== null) return urlOf({ host, port: metrics_port, secure: false });
+  throw new CommandError(
+    '"server.tls.client_ca" asks every client of the API for a certificate, which health checks have none of. Set "server.metrics_port": that port serves /health/live and /health/ready without TLS.',
+  );
 }
 
 function get(url: URL, timeoutMs: number): Promise<{ readonly status: number; readonly body: string }> {

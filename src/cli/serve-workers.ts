@@ -110,8 +110,10 @@ export async function serveWorkers(options: WorkersOptions): Promise<void> {
     pool,
   });
   const routes = new ParentRoutes(gateway, pool);
-  const servers = startParentServers(config, Promise.resolve(gateway), logger, socket.path, (request) =>
-    routes.handle(forwardedRequest(request)),
+  const servers = startParentServers(
+    ...([config, Promise.resolve(gateway), logger, socket.path] as const),
+    (request) => routes.handle(forwardedRequest(request)),
+    () => pool.status.ready > 0,
   );
   constructed.gateway = gateway;
   try {

@@ -19,7 +19,7 @@ export const tls = () =>
     }),
   );
 
-/** TLS to one provider. */
+/** TLS to one provider, or to other regions. */
 export const providerTls = () =>
   nullable(
     z

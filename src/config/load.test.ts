@@ -45,7 +45,7 @@ describe('finding the file', () => {
       regions: [],
       region_routing: {
         ...{ interval: 5_000, timeout: 2_000, failures: 3, successes: 6 },
-        ...{ failover_share: 0.1, connect_timeout: 3_000, max_forwarded: 1_000 },
+        ...{ failover_share: 0.1, connect_timeout: 3_000, max_forwarded: 1_000, tls: null },
       },
       storage: {
         data_dir: null,

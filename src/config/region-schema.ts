@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { REGION_NAME } from '../core/region.ts';
+import { providerTls } from './connection-schema.ts';
 import { baseUrl, duration, fromNumericText, integer, listOfMany, nullable, section } from './fields.ts';
 
 export const regionName = () =>
@@ -73,4 +74,7 @@ export const regionRouting = () =>
     max_forwarded: integer(1, 100_000)
       .prefault(1_000)
       .describe('Requests that this gateway forwards at the same time. Further ones get 503.'),
+    tls: providerTls().describe(
+      'TLS to other regions, for checks and forwarded requests, with an own certificate authority or a client certificate. Null uses the authorities of the system. Changed files are used with the next check.',
+    ),
   });

@@ -152,7 +152,9 @@ const server = () =>
     metrics_port: z
       .preprocess((value) => (value === '' ? null : value), port().nullable())
       .prefault(DEFAULT_METRICS_PORT)
-      .describe('The port of `/metrics`. 0 takes any free port; null disables it.'),
+      .describe(
+        'The port of `/metrics`, `/health/live` and `/health/ready` in plain HTTP. 0 takes any free port; null disables it.',
+      ),
     grpc_port: nullable(port()).describe(
       'The port of gRPC: `weir.v1`, the Open Inference Protocol (KServe v2), health and reflection. 0 takes any free port; null disables it. `docs/grpc.md` shows its use.',
     ),

@@ -57,6 +57,11 @@ export interface SocketListenerOptions {
   /** The protocol that TLS clients must be offered; HTTP/1.1 when absent. */
   readonly protocol?: 'http/1.1' | 'h2' | undefined;
   /**
+   * Called for each client without a certificate that `tls.clientCa` accepts; its connection is closed.
+   * @param reason such as `certificate has expired (CERT_HAS_EXPIRED)`
+   */
+  readonly onCertificateRejected?: ((remoteAddress: string, reason: string) => void) | undefined;
+  /**
    * Called for each accepted connection, before TLS.
    * @param remoteAddress IP address of the peer
    * @returns who receives its events; bytes to send before it is closed, which a TLS client does not get
@@ -87,13 +92,14 @@ const ALPN = {
  * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is not available
  */
 export function listenSockets(options: SocketListenerOptions): SocketListener {
-  const { host, port, unix, shared, accept, protocol = 'http/1.1' } = options;
+  const { host, port, unix, shared, accept, protocol = 'http/1.1', onCertificateRejected } = options;
   let upgrade = options.tls && upgradeOptions(options.tls, protocol);
   const handlers: Bun.SocketHandler<SocketEvents | undefined> = {
     ...PLAIN,
     open: (socket) => {
       // A peer at a Unix socket has none.
-      const events = accept(socket.remoteAddress ?? '');
+      const address = socket.remoteAddress ?? '';
+      const events = accept(address);
       if (events instanceof Uint8Array) {
         if (upgrade === undefined) socket.write(events);
         socket.end();
@@ -106,7 +112,12 @@ export function listenSockets(options: SocketListenerOptions): SocketListener {
       }
       // The listener accepts in plain text and each connection is upgraded: the runtime cannot change the
       // certificate of a listener, and a second listener on the port would lose connections at the change.
-      const [, secure] = socket.upgradeTLS({ ...upgrade, data: events });
+      const [, secure] = socket.upgradeTLS({
+        ...{ ...upgrade, data: events },
+        ...(upgrade.tls.requestCert && {
+          socket: mutualHandler((reason) => onCertificateRejected?.(address, reason)),
+        }),
+      });
       events.opened(secure);
     },
   };
@@ -148,24 +159,40 @@ const SECURE: Bun.SocketHandler<SocketEvents> = {
   },
 };
 
-/** With client certificates. The runtime closes a connection whose certificate it rejects, and reports it as a success before. */
-const MUTUAL: Bun.SocketHandler<SocketEvents> = {
-  ...SECURE,
-  handshake: (socket, success, error) => {
-    if (success && error === null) socket.data.secured();
-    else socket.terminate();
-  },
-};
+/** With client certificates. The runtime reports a connection whose certificate it rejects as a success with an error. */
+function mutualHandler(onRejected: (reason: string) => void): Bun.SocketHandler<SocketEvents> {
+  return {
+    ...SECURE,
+    handshake: (socket, success, error) => {
+      if (success && error === null) {
+        socket.data.secured();
+        return;
+      }
+      const reason = rejectionOf(success, error);
+      if (reason !== undefined) onRejected(reason);
+      socket.terminate();
+    },
+  };
+}
+
+/** @returns undefined for a handshake that failed for another reason, such as a client that does not speak TLS */
+function rejectionOf(success: boolean, error: Error | null): string | undefined {
+  if (error === null) return undefined;
+  if (error.message.includes('PEER_DID_NOT_RETURN_A_CERTIFICATE')) return 'it presented none';
+  const code = 'code' in error ? ` (${String(error.code)})` : '';
+  return success ? `${error.message}${code}` : undefined;
+}
 
 /** The types do not know `isServer` yet. */
 interface ServerUpgrade extends Bun.TLSUpgradeOptions<SocketEvents> {
   readonly isServer: true;
+  readonly tls: Bun.TLSOptions;
 }
 
 function upgradeOptions({ cert, key, clientCa }: TlsCredentials, protocol: keyof typeof ALPN): ServerUpgrade {
   return {
     isServer: true,
-    socket: clientCa === undefined ? SECURE : MUTUAL,
+    socket: SECURE,
     tls: {
       cert,
       key,

@@ -16,6 +16,8 @@ export interface HttpServerOptions {
   readonly shared?: boolean | undefined;
   /** Serves TLS 1.2 and 1.3 with these, which `loadTlsFiles` has checked; plain HTTP when absent. */
   readonly tls?: TlsCredentials | undefined;
+  /** Called for each client whose certificate `tls.clientCa` does not accept, with its address and the reason. */
+  readonly onCertificateRejected?: ((remoteAddress: string, reason: string) => void) | undefined;
   /** Handles one request. A rejection is reported to `onError`, and the client gets a 500 from `refuse`. */
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
   /** The response to a malformed request, and to one that `handle` failed on. Must not throw. */

@@ -69,6 +69,7 @@ class Http1Server implements HttpServer, ConnectionServer {
       unix: options.unix,
       shared: options.shared,
       tls: options.tls,
+      onCertificateRejected: options.onCertificateRejected,
       accept: (remoteAddress) => this.#accept(remoteAddress),
     });
     this.host = options.host;

@@ -82,10 +82,16 @@ describe('to a provider', () => {
 });
 
 test('from clients: only those with a certificate of server.tls.client_ca are served', async () => {
-  const credentials = await loadTlsFiles({ cert: files.cert, key: files.key, client_ca: files.ca });
+  const day = 86_400_000;
+  const [notBefore, notAfter] = [new Date(Date.now() - 3 * day), new Date(Date.now() - day)];
+  const old = createTestCertificate({ name: 'old.test', notBefore, notAfter });
+  const authorities = file('authorities.pem', own.cert + old.cert);
+  const credentials = await loadTlsFiles({ cert: files.cert, key: files.key, client_ca: authorities });
   let served = 0;
+  const rejected: string[] = [];
   const listener = listenSockets({
     ...{ host: '127.0.0.1', port: 0, tls: credentials },
+    onCertificateRejected: (address, reason) => void rejected.push(`${address} ${reason}`),
     accept: () => {
       let write: ((text: string) => void) | undefined;
       return {
@@ -111,7 +117,13 @@ test('from clients: only those with a certificate of server.tls.client_ca are se
   expect(await ask({ cert: own.cert, key: own.key })).toBe(200);
   expect(await ask({ cert: other.cert, key: other.key })).toBe('rejected');
   expect(await ask({})).toBe('rejected');
+  expect(await ask({ cert: old.cert, key: old.key })).toBe('rejected');
   expect(served).toBe(1);
+  expect(rejected).toEqual([
+    '127.0.0.1 self signed certificate (DEPTH_ZERO_SELF_SIGNED_CERT)',
+    '127.0.0.1 it presented none',
+    '127.0.0.1 certificate has expired (CERT_HAS_EXPIRED)',
+  ]);
   listener.stop();
 });
 

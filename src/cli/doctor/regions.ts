@@ -1,6 +1,9 @@
+import { clientCertificateProblem } from '../../app/client-tls.ts';
 import { offlineSnapshot } from '../../app/offline-snapshot.ts';
+import { readRegionTls } from '../../app/regions.ts';
 import { isServerKind } from '../../config/guardrail-server-schema.ts';
 import type { Config } from '../../config/schema.ts';
+import type { UpstreamTls } from '../../platform/http-client.ts';
 import { type Finding, messageOf } from './finding.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,13 +20,24 @@ const CHECK = 'regions';
 export async function checkRegions(
   config: Config,
   env: Environment,
-  ask: (url: string) => Promise<number> = statusOf,
+  ask?: (url: string) => Promise<number>,
 ): Promise<Finding[]> {
   const { region, regions } = config;
   if (region === null) return [];
+  let tls: UpstreamTls | undefined;
+  try {
+    tls = readRegionTls(config.region_routing);
+    const problem = clientCertificateProblem(tls ?? {}, '"region_routing.tls.cert"', Date.now());
+    if (problem !== undefined) throw new Error(problem);
+  } catch (error) {
+    const advice = 'Correct or renew the files of "region_routing.tls".';
+    return [{ check: CHECK, level: 'problem', message: messageOf(error), advice }];
+  }
   const others = regions.filter(({ id }) => id !== region);
   const reached = await Promise.all(
-    others.map(async ({ id, address }) => reachFinding(id, address, await outcomeOf(ask, address))),
+    others.map(async ({ id, address }) =>
+      reachFinding(id, address, await outcomeOf(ask ?? statusOf(tls), address)),
+    ),
   );
   return [
     ...(others.length > 0 ? storeFindings(config, env) : []),
@@ -110,8 +124,9 @@ function reachFinding(id: string, address: string, outcome: number | string): Fi
   };
 }
 
-async function statusOf(url: string): Promise<number> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'manual' });
+const statusOf = (tls: UpstreamTls | undefined) => async (url: string) => {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await fetch(url, { signal, redirect: 'manual', ...(tls && { tls: { ...tls } }) });
   await response.body?.cancel();
   return response.status;
-}
+};

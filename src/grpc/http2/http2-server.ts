@@ -19,6 +19,8 @@ export interface Http2ServerOptions {
   readonly shared?: boolean | undefined;
   /** TLS 1.2 and 1.3 with these; plain text when absent. */
   readonly tls?: TlsCredentials | undefined;
+  /** Called for each client whose certificate `tls.clientCa` does not accept, with its address and the reason. */
+  readonly onCertificateRejected?: ((remoteAddress: string, reason: string) => void) | undefined;
   /** Begins to handle a request. Must not throw. */
   readonly accept: (stream: Http2Stream, memory: ConnectionMemory) => StreamHandler;
   readonly onError: (error: unknown) => void;
@@ -69,6 +71,7 @@ export class Http2Server implements HttpServer, Http2ConnectionServer {
     this.#listener = listenSockets({
       ...{ host: options.host, port: options.port, shared: options.shared, tls: options.tls },
       protocol: 'h2',
+      onCertificateRejected: options.onCertificateRejected,
       accept: (remoteAddress) => this.#accept(remoteAddress),
     });
     this.host = options.host;
