@@ -13,7 +13,8 @@ export interface Observation {
     | 'provider_unavailable'
     | 'queue_depth'
     | 'engine_failed'
-    | 'storage_failing';
+    | 'storage_failing'
+    | 'backup_overdue';
   /** A target, provider or engine; empty for the gateway itself. */
   readonly subject: string;
   readonly value: number;
@@ -79,6 +80,13 @@ const TEXTS: Readonly<Record<Exclude<Observation['kind'], 'queue_depth'>, (subje
   provider_unavailable: (subject) => `No target of the provider ${subject} is available`,
   engine_failed: (subject) => `The engine ${subject} failed`,
   storage_failing: () => 'The local disk of a gateway rejects writes',
+  backup_overdue: () => 'The latest backup is older than two intervals, or missing',
+};
+
+/** Of what concerns a gateway itself. */
+const SUBJECTS: Readonly<Partial<Record<AlertRule['kind'], string>>> = {
+  storage_failing: 'disk',
+  backup_overdue: 'backup',
 };
 
 /** Evaluates a rule about the state of gateways. */
@@ -100,7 +108,12 @@ export function evaluateObservations(rule: AlertRule, rows: readonly AlertObserv
       const text = textOf(kind, subject);
       const gateways = found.length === 1 ? '' : `, at ${found.length} gateways`;
       return {
-        ...{ rule, subject: subject || 'disk', labels: labelsOf(kind, subject), value: found.length },
+        ...{
+          rule,
+          subject: subject || SUBJECTS[kind] || '',
+          labels: labelsOf(kind, subject),
+          value: found.length,
+        },
         ...{ threshold: null, unit: 'gateways', holds: found.length > rule.above },
         summary: `${text}${gateways}${detail === undefined ? '' : `: ${detail}`}.`,
       };

@@ -4,6 +4,7 @@ import type { EnginePool } from '../engines/engine-pool.ts';
 import type { TargetState } from '../routing/health/target-state.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
+import type { BackupAge, BackupWatch } from './backup-watch.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
 export interface ObservedParts {
@@ -12,10 +13,18 @@ export interface ObservedParts {
   readonly states: TargetStates;
   readonly engines: Pick<EnginePool, 'list'>;
   readonly writes: Pick<WriteHealth, 'isFailing'>;
+  readonly backups: Pick<BackupWatch, 'age'>;
 }
 
 /** @returns what is wrong with this process and its targets now */
-export function observeGateway({ clock, snapshot, states, engines, writes }: ObservedParts): Observation[] {
+export function observeGateway({
+  clock,
+  snapshot,
+  states,
+  engines,
+  writes,
+  backups,
+}: ObservedParts): Observation[] {
   const now = clock.now();
   const found: Observation[] = [];
   const { directory, providers } = snapshot();
@@ -46,7 +55,17 @@ export function observeGateway({ clock, snapshot, states, engines, writes }: Obs
     found.push({ kind: 'engine_failed', subject: id, value: 1, detail: lastFailure });
   }
   if (writes.isFailing) found.push({ kind: 'storage_failing', subject: '', value: 1, detail: '' });
+  const backup = backups.age;
+  if (backup?.isOverdue) {
+    found.push({ kind: 'backup_overdue', subject: '', value: 1, detail: overdueText(backup) });
+  }
   return found;
+}
+
+/** Without a number that changes with each report, which would write each of them. */
+function overdueText({ ageMs, fault }: BackupAge): string {
+  if (fault !== undefined) return fault;
+  return ageMs === undefined ? 'no backup was found' : 'the schedule that makes backups has stopped or fails';
 }
 
 function failureOf(state: TargetState, now: number): string | undefined {

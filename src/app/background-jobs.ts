@@ -11,6 +11,7 @@ import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import { KEY_RING_REFRESH_MS } from '../tenancy/key-rotation.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
+import type { BackupWatch } from './backup-watch.ts';
 import type { BatchServices } from './batches.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { DurableEvents } from './durable-events.ts';
@@ -55,6 +56,7 @@ export interface JobParts {
   readonly metricExporter: MetricExporter;
   readonly gpus: GpuMonitor;
   readonly storageSizes: StorageSizes;
+  readonly backups: BackupWatch;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly regions: RegionParts;
@@ -93,6 +95,7 @@ function backgroundJobs(parts: JobParts): readonly Job[] {
     metricExporter,
     gpus,
     storageSizes,
+    backups,
     engines,
     monitor,
     regions,
@@ -318,6 +321,13 @@ function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 10_000,
       impact: 'the metrics of their size are out of date',
       run: () => storageSizes.measure(),
+    },
+    {
+      name: 'look for the latest backup',
+      byParent: true,
+      everyMs: 10_000,
+      impact: 'its age is that of the last known backup',
+      run: () => backups.run(),
     },
     {
       name: 'read GPUs',

@@ -32,6 +32,7 @@ import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { AuditAnchors } from './audit-anchors.ts';
 import { CHECK_EVERY_MS, jobsOf, publishPendingChanges } from './background-jobs.ts';
+import { BackupWatch } from './backup-watch.ts';
 import { createBatches } from './batches.ts';
 import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
@@ -40,7 +41,7 @@ import { configOperations, EffectiveConfig } from './config-overlay.ts';
 import { ConfigSecrets } from './config-secrets.ts';
 import { Gateway } from './constructed-gateway.ts';
 import { DataRetention } from './data-retention.ts';
-import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts';
+import { dataFolder } from './database-servers.ts';
 import { createDurableEvents } from './durable-events.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
@@ -354,6 +355,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const auditAnchors = new AuditAnchors(perTenant);
   const billing = new LazyBilling(stores, config);
   const reports = new LazyReports(stores, config, env);
+  const backups = new BackupWatch({ config, env, clock });
   const alerts = new LazyAlerts({
     ...{ config, env, stores, clock, instance, metrics },
     limitUses: (subjects) => usage.limiter.counterStates(subjects),
@@ -362,7 +364,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       events.emit('job.failed', { job: 'evaluate the rules of a tenant', impact, error });
     },
     observed: {
-      ...{ clock, engines, states: routing.states, writes: stores.writes },
+      ...{ clock, engines, states: routing.states, writes: stores.writes, backups },
       snapshot: () => active.current,
     },
   });
@@ -408,11 +410,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const logLosses = new LogLossCounter(log);
   const tokenRates = new Rates();
-  const storageSizes = new StorageSizes({
-    folders: [dataFolder(initial), ...sqliteFolders(initial)],
-    journalFolder: journalFolder(initial),
-    now: () => clock.now(),
-  });
+  const storageSizes = StorageSizes.of(initial, clock);
   metrics.beforeRender = () => {
     logLosses.update(metrics);
     usage.limitGauges.update(metrics);
@@ -422,7 +420,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     readSecretGauges(secrets, metrics, clock.wallTime());
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
-      ...{ writes: stores.writes, activity, tokenRates, hardware, storageSizes },
+      ...{ writes: stores.writes, activity, tokenRates, hardware, storageSizes, backups },
     });
   };
 
@@ -453,7 +451,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         logKeeper,
         exporter,
         metricExporter,
-        storageSizes,
+        ...{ storageSizes, backups },
         gpus: hardware.gpus,
         engines,
         monitor,

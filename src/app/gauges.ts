@@ -7,6 +7,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Rates } from '../observability/rates.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { WRITE_AREAS, type WriteHealth } from '../storage/write-health.ts';
+import type { BackupWatch } from './backup-watch.ts';
 import type { Hardware } from './hardware.ts';
 import type { ServerMonitor } from './server-monitor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
@@ -22,6 +23,7 @@ export interface GaugeSources {
   readonly writes: WriteHealth;
   readonly activity: Activity;
   readonly storageSizes: Pick<StorageSizes, 'sizes'>;
+  readonly backups: Pick<BackupWatch, 'age'>;
   readonly hardware: Pick<Hardware, 'gpus' | 'engines'>;
   /** Of output tokens, by model. */
   readonly tokenRates: Rates;
@@ -35,6 +37,7 @@ export function readGauges(metrics: Metrics, sources: GaugeSources): void {
     metrics.storage.failing.labels(area).set(sources.writes.fails(area) ? 1 : 0);
   }
   for (const [area, bytes] of sources.storageSizes.sizes) metrics.storage.size.labels(area).set(bytes);
+  readBackups(metrics, sources);
   readTargets(metrics, sources);
   readQueue(metrics, sources);
   readEngines(metrics, sources);
@@ -48,6 +51,14 @@ function readServers({ http }: Metrics, { servers }: GaugeSources): void {
   http.connections.labels().set(connections);
   http.requestMemory.labels().set(requestBytes);
   http.unsentMemory.labels().set(unsentBytes);
+}
+
+function readBackups({ storage: { backupAge, backupInterval } }: Metrics, { backups }: GaugeSources): void {
+  backupAge.reset();
+  backupInterval.reset();
+  const { ageMs, intervalMs } = backups.age ?? {};
+  if (intervalMs !== undefined) backupInterval.labels().set(intervalMs / 1_000);
+  if (ageMs !== undefined) backupAge.labels().set(ageMs / 1_000);
 }
 
 const BREAKER_STATES = { closed: 0, 'half-open': 1, open: 2 } as const;

@@ -1,5 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts';
 
 /** What local files are for. */
 export type StorageArea = 'databases' | 'usage_journal' | 'other';
@@ -22,6 +25,15 @@ export class StorageSizes {
   #dueAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: StorageSizeOptions) {}
+
+  /** Of the folders that a configuration names. */
+  static of(config: Config, clock: Clock): StorageSizes {
+    return new StorageSizes({
+      folders: [dataFolder(config), ...sqliteFolders(config)],
+      journalFolder: journalFolder(config),
+      now: () => clock.now(),
+    });
+  }
 
   /** Measures, unless it took too long for that lately. Files that vanish meanwhile are left out. */
   async measure(): Promise<void> {

@@ -62,6 +62,7 @@ describe('finding the file', () => {
         redis_prefix: 'weir',
         redis_event_streams: null,
         usage_archive: null,
+        backups: null,
         report_files: null,
         keep_usage: true,
         retention: {

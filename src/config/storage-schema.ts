@@ -86,6 +86,9 @@ export const storage = () =>
     usage_archive: nullable(usageArchive()).describe(
       'Moves usage events of old months out of the database into compressed files; their sums stay. Needs `to` only. By default none are moved.',
     ),
+    backups: nullable(backups()).describe(
+      'Watches the backups that a schedule makes, for the metric `weir_backup_age_seconds` and the alert `backup_overdue`. Weir makes none by this. Needs `location` only.',
+    ),
     report_files: nullable(text(1_000)).describe(
       'Where [reports](reports.md) are written whose schedules ask for files: a folder, or `s3://bucket/prefix` with credentials from the environment.',
     ),
@@ -111,6 +114,20 @@ export const storage = () =>
     redis_timeout: duration(1)
       .prefault('500ms')
       .describe('The timeout of a Redis command; a slower Redis counts as unreachable.'),
+  });
+
+const backups = () =>
+  z.strictObject({
+    location: text(1_000).describe(
+      'Where `weir backup` writes: a folder that this gateway reads, or `s3://bucket/prefix` with credentials from the environment that may list it.',
+    ),
+    interval: duration(1)
+      .prefault('5m')
+      .describe('The time from one backup to the next. After two intervals without one, the alert fires.'),
+    endpoint: nullable(url(httpUrlFault)).describe(
+      'The address of the store, such as `https://minio.internal:9000`. By default that of AWS.',
+    ),
+    region: nullable(text(100)).describe('Its region, such as `eu-central-1`.'),
   });
 
 const usageArchive = () =>

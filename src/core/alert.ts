@@ -15,6 +15,7 @@ export const ALERT_KINDS = [
   'queue_depth',
   'engine_failed',
   'storage_failing',
+  'backup_overdue',
 ] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
@@ -53,6 +54,7 @@ export const PLATFORM_ALERT_KINDS: readonly AlertKind[] = [
   'queue_depth',
   'engine_failed',
   'storage_failing',
+  'backup_overdue',
 ];
 
 /** Kinds that the platform has no alerts of: they concern tenants. */
@@ -84,4 +86,5 @@ export const BUILT_IN_ALERT_RULES: readonly BuiltInRule[] = [
   { id: 'queue_depth', kind: 'queue_depth', severity: 'warning' },
   { id: 'engine_failed', kind: 'engine_failed', severity: 'warning' },
   { id: 'storage_failing', kind: 'storage_failing', severity: 'critical' },
+  { id: 'backup_overdue', kind: 'backup_overdue', severity: 'warning' },
 ];

@@ -94,6 +94,7 @@ const OBSERVED: readonly Observation[] = [
   { kind: 'queue_depth', subject: '', value: 250, detail: '' },
   { kind: 'engine_failed', subject: 'gpu-0', value: 1, detail: 'exited with code 1' },
   { kind: 'storage_failing', subject: '', value: 1, detail: '' },
+  { kind: 'backup_overdue', subject: '', value: 1, detail: 'no backup was found' },
 ];
 const TENANT_RULES = [
   ...['error_rate', 'latency', 'limit_near', 'limit_reached', 'rejections', 'spend_pace'],
@@ -101,6 +102,7 @@ const TENANT_RULES = [
   ...['unusual_use', 'unusual_use'],
 ];
 const PLATFORM_RULES = [
+  'backup_overdue',
   ...['engine_failed', 'error_rate', 'latency', 'provider_unavailable', 'queue_depth', 'storage_failing'],
   'target_unavailable',
 ];

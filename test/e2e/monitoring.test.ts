@@ -282,6 +282,7 @@ describe.skipIf(!hasPrometheus || !hasAlertmanager)('monitoring', () => {
       exporterFault([['RedisDown', { job: 'redis' }]], 'redis_up', 0),
       exporterFault([['PostgresqlDown', { job: 'postgres' }]], 'pg_up', 0),
       exporterFault([['RegionDown', { region: 'us' }]], 'weir_region_up{region="us"}', 0),
+      exporterFault([['BackupOverdue', {}]], 'weir_backup_age_seconds', 601),
       exporterFault(
         [['PodNotReady', { pod: 'weir-0' }]],
         'kube_pod_status_ready{namespace="weir",pod="weir-0",uid="7d0c",condition="true"}',

@@ -155,6 +155,7 @@ describe('alerts', () => {
       'HighMemoryUsage 5m warning',
       'HighCpuUsage 10m warning',
       'StorageWriteFailing 1m critical',
+      'BackupOverdue 5m warning',
       'TelemetryLoss 5m warning',
       'SloBurnRateFast 2m critical',
       'SloBurnRateSlow 15m warning',

@@ -279,6 +279,33 @@ const CASES: readonly Case[] = [
     name: 'a gateway cannot reach it',
   },
   gaugeCase('RegionDown', 'weir_region_up{region="eu"}', { healthy: 1, faulty: 0, pending: 30, fires: 90 }),
+  gaugeCase(
+    'BackupOverdue',
+    'weir_backup_age_seconds{instance="a"}',
+    { healthy: 590, faulty: 601, pending: 4 * MINUTE, fires: 6 * MINUTE },
+    { 'weir_backup_interval_seconds{instance="a"}': [[200, 300]] },
+  ),
+  {
+    alert: 'BackupOverdue',
+    name: 'no backup is found',
+    step: 15,
+    gauges: { 'weir_backup_interval_seconds{instance="a"}': [[80, 300]] },
+    silent: [4 * MINUTE],
+    firing: [6 * MINUTE, 19 * MINUTE],
+  },
+  {
+    alert: 'BackupOverdue',
+    name: 'not while one gateway sees a recent one',
+    step: 15,
+    gauges: {
+      'weir_backup_interval_seconds{instance="a"}': [[80, 300]],
+      'weir_backup_interval_seconds{instance="b"}': [[80, 300]],
+      'weir_backup_age_seconds{instance="a"}': [[80, 10_000]],
+      'weir_backup_age_seconds{instance="b"}': [[80, 100]],
+    },
+    silent: [10 * MINUTE, 19 * MINUTE],
+    firing: [],
+  },
   gaugeCase('PostgresqlDown', 'pg_up{instance="p"}', { healthy: 1, faulty: 0, pending: 30, fires: 90 }),
   gaugeCase(
     'HighMemoryUsage',

@@ -55,6 +55,10 @@ export const RECORDING_RULES: readonly RecordingRule[] = [
   },
 ];
 
+/** The gateway that sees the most recent backup counts. */
+const backupAge = min(select('weir_backup_age_seconds'));
+const backupInterval = min(select('weir_backup_interval_seconds'));
+
 const memoryOfContainers = { container: not('POD'), name: not('') };
 const memoryLimit = `(${select('container_spec_memory_limit_bytes', memoryOfContainers)} > 0)`;
 
@@ -299,6 +303,17 @@ const PLATFORM_ALERTS: readonly Alert[] = [
     summary: 'The disk of {{ $labels.instance }} rejects writes ({{ $labels.area }})',
     description: 'Inference continues; administration fails, and usage stays in memory.',
     runbook: 'storage-write-failing',
+    dashboard: 'operations',
+  },
+  {
+    name: 'BackupOverdue',
+    expression: `${backupAge} > 2 * ${backupInterval} ` + `or (${backupInterval} unless ${backupAge})`,
+    for: '5m',
+    severity: 'warning',
+    summary: 'The latest backup is older than two intervals, or there is none',
+    description:
+      'The schedule that makes backups has stopped or fails, or gateways cannot read the location: a loss now would lose all changes since the latest backup.',
+    runbook: 'backup-overdue',
     dashboard: 'operations',
   },
   {

@@ -2,6 +2,7 @@
 export const RUNBOOKS = [
   'backend-failure',
   'backend-unhealthy',
+  'backup-overdue',
   'budget-burn',
   'cluster-loss',
   'error-rate-spike',

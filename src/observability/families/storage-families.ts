@@ -21,6 +21,16 @@ export function storageFamilies(families: MetricFamilies) {
       '1 while the local disk rejects writes, 0 otherwise, by area: `database` (SQLite), `usage_journal`, `engine_ledger`.',
       ['area'],
     ),
+    backupAge: families.gauge(
+      'weir_backup_age_seconds',
+      'Time since the latest complete backup of `storage.backups` began; absent where none is found.',
+      [],
+    ),
+    backupInterval: families.gauge(
+      'weir_backup_interval_seconds',
+      'The time from one backup to the next, `storage.backups.interval`; absent without `storage.backups`.',
+      [],
+    ),
     secretReads: families.counter(
       'weir_secret_reads_total',
       'Reads of secrets that the configuration refers to, by `scheme` (`vault`, `aws-sm`, `file` and others) and `result` (`ok`, `failed`).',

@@ -11,7 +11,7 @@ export const DATABASES_FOLDER = 'databases';
 export const JOURNAL_FOLDER = 'usage-journal';
 export const FILES_FOLDER = 'files';
 
-const MANIFEST = 'manifest.json';
+export const MANIFEST = 'manifest.json';
 /** In the format of `sha256sum`, so that `sha256sum --check` reads it. */
 const MANIFEST_HASH = 'manifest.json.sha256';
 const MAX_REPORTED = 20;

@@ -1,5 +1,5 @@
 import { type Dashboard, graph, stat, table } from '../panel.ts';
-import { increase, max, quantile, rate, select, sum } from '../promql.ts';
+import { increase, max, min, quantile, rate, select, sum } from '../promql.ts';
 
 export const operations: Dashboard = {
   id: 'operations',
@@ -136,6 +136,16 @@ export const operations: Dashboard = {
           unit: 'bytes',
           runbook: 'storage-write-failing',
           queries: [[sum(select('weir_storage_size_bytes'), 'area'), '{{area}}']],
+        }),
+        graph('Age of the latest backup', {
+          description:
+            'Time since the latest complete backup began, as the gateway knows that sees the most recent one.',
+          unit: 's',
+          runbook: 'backup-overdue',
+          queries: [
+            [min(select('weir_backup_age_seconds')), 'age'],
+            [`2 * ${min(select('weir_backup_interval_seconds'))}`, 'alert'],
+          ],
         }),
         graph('Pending usage events', {
           description: 'Usage events that are on the local disk only. Growing: the database is slow or down.',

@@ -25,7 +25,8 @@ import {
 
 const HEADER = 'weir-backups.json';
 const CHUNKS = 'chunks/';
-const SNAPSHOTS = 'snapshots/';
+/** What the keys of backups begin with; their names follow. */
+export const SNAPSHOTS = 'snapshots/';
 /** A chunk has about 1 MiB, or one long row. */
 const MAX_OBJECT_BYTES = 1024 * 1024 * 1024;
 const DIGEST_BYTES = 32;
