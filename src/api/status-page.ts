@@ -93,10 +93,10 @@ function page(origin: string, { version, state, hasDocs }: StatusPageOptions): H
 <dl>
 ${links.map(([path, text]) => `<dt><a href="${path}">${path}</a></dt><dd>${text}</dd>`).join('\n')}
 </dl>
-<p>On the machine that runs Weir:</p>
+<p>On the machine that runs Weir (<code>npm run weir --</code> in a checkout):</p>
 <dl>
-<dt><code>npm run weir -- keys create --name my-app</code></dt><dd>creates an API key</dd>
-<dt><code>npm run weir -- doctor</code></dt><dd>checks the setup and lists what to fix</dd>
+<dt><code>weir keys create --name my-app</code></dt><dd>creates an API key</dd>
+<dt><code>weir doctor</code></dt><dd>checks the setup and lists what to fix</dd>
 </dl>
 </body>
 </html>

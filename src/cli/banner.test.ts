@@ -46,6 +46,17 @@ describe('banner', () => {
     );
   });
 
+  test('names the command as its user called it', () => {
+    for (const [script, command] of [
+      [undefined, 'weir'],
+      ['npx', 'npx weir'],
+      ['start', 'npm run weir --'],
+    ]) {
+      const text = show({ env: script === undefined ? {} : { npm_lifecycle_event: script } });
+      expect(text).toContain(`If it is lost: \`${command} keys create --admin\``);
+    }
+  });
+
   test('says https where the API has TLS', () => {
     const text = show({
       servers: {

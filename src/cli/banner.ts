@@ -36,6 +36,15 @@ function grpcTarget({ host, port, secure }: Address): string {
   return `${reachable(host)}:${port} (${secure ? 'TLS' : 'plain text'})`;
 }
 
+/** Scripts of npm that start this process from a checkout. */
+const NPM_SCRIPTS = ['start', 'weir'];
+
+/** The `weir` command as its user called it: packages install it, and a checkout has it as a script. */
+function commandOf({ npm_lifecycle_event: script = '' }: BannerInput['env']): string {
+  if (NPM_SCRIPTS.includes(script)) return 'npm run weir --';
+  return script === 'npx' ? 'npx weir' : 'weir';
+}
+
 /** The text that the start prints: addresses, the admin key, and a call that works unchanged. */
 export function banner({ gateway, servers, env, file, version, output }: BannerInput): string {
   const base = urlOf(servers.api);
@@ -60,12 +69,14 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
   if (created !== undefined) {
     lines.push(
       '  Admin key  in the command below. It is shown only this once: save it. The console asks for it, too.',
-      '             If it is lost: `npm run weir -- keys create --admin`',
+      `             If it is lost: \`${commandOf(env)} keys create --admin\``,
     );
   } else if (fromEnvironment) {
     lines.push('  Admin key  the value of WEIR_ADMIN_KEY');
   } else {
-    lines.push('  Admin key  shown at the first start. If it is lost: `npm run weir -- keys create --admin`');
+    lines.push(
+      `  Admin key  shown at the first start. If it is lost: \`${commandOf(env)} keys create --admin\``,
+    );
   }
   lines.push(
     '',
