@@ -72,7 +72,7 @@ if [ -n "$providers" ]; then
   for one in $providers; do
     case $one in *:true) row "model ${one%:*}" ok ;; *) row "model ${one%:*}" DOWN ;; esac
   done
-else
+elif [ -z "${WEIR_ADMIN_KEY:-}" ]; then
   echo 'Set WEIR_ADMIN_KEY to see each model.' >&2
 fi
 
