@@ -139,6 +139,7 @@ const tree = root.addChildren([
     page('/overview', () => import('./pages/overview.tsx')),
     page('/playground', () => import('./pages/playground.tsx')),
     page('/requests', () => import('./pages/requests.tsx')),
+    page('/batches', () => import('./pages/batches.tsx')),
     page('/usage', () => import('./pages/usage.tsx')),
     page('/invoices', () => import('./pages/invoices.tsx')),
     page('/models', () => import('./pages/models.tsx')),

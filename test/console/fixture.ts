@@ -25,6 +25,9 @@ export const CONFIG = {
   ],
 };
 
+/** The only region, in which the gateway is. */
+export const REGION = 'eu-central-1';
+
 let failures = 0;
 /** Contexts that no test uses, by their options: what they have cached, the next test need not load. */
 const contexts = new Map<string, BrowserContext[]>();
@@ -68,6 +71,8 @@ async function startShared(): Promise<Gateway> {
           ...{ tenants: ['exported'], every: '1s' },
         },
       ],
+      region: REGION,
+      regions: [{ id: REGION, address: 'http://127.0.0.1:1' }],
     },
     // Receivers of webhooks are on this machine.
     env: { WEIR_WEBHOOKS_ALLOW_PRIVATE: '1' },

@@ -9,6 +9,7 @@ import './webhooks.ts';
 import './alerts.ts';
 import './exports.ts';
 import './reports.ts';
+import './batches.ts';
 import './prompts.ts';
 import './changes.ts';
 import './keyboard.ts';

@@ -1,5 +1,5 @@
 // `npm run screenshots`: pictures of the console with the data of `weir demo`, for docs/images. Look at them before a commit.
-// `npm run screenshots -- NAME`: those whose names begin so. `npm run screenshots -- --review FOLDER [NAME]`: each in both
+// `npm run screenshots -- NAME,NAME`: those whose names begin so. `npm run screenshots -- --review FOLDER [NAME]`: each in both
 // themes and as wide as a phone, to be looked at.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const given = process.argv.slice(2);
 const isReview = given[0] === '--review';
 const folder = isReview ? (given[1] ?? '') : join(root, 'docs/images');
-const only = given[isReview ? 2 : 0] ?? '';
+const only = (given[isReview ? 2 : 0] ?? '').split(',');
 
 interface Shot {
   readonly name: string;
@@ -74,6 +74,36 @@ const SHOTS: readonly Shot[] = [
         .first()
         .click();
       await page.getByRole('dialog').waitFor();
+      await settled();
+    },
+  },
+  {
+    ...{ name: 'batches', path: 'batches', tenant: 'acme' },
+    act: async ({ page }) => void (await page.getByText('completed').nth(1).waitFor()),
+  },
+  {
+    ...{ name: 'batch', path: 'batches', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('row').filter({ hasText: '3 of 3' }).click();
+      await page.getByRole('table', { name: 'Results' }).waitFor();
+      await settled();
+    },
+  },
+  {
+    ...{ name: 'batch-errors', path: 'batches', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      const state = page.getByText(/^\W*failed$/);
+      await page.getByRole('row').filter({ has: state }).click();
+      await page.getByText('nothing ran').waitFor();
+      await settled();
+    },
+  },
+  { name: 'files', path: 'batches?tab=files', tenant: 'acme' },
+  {
+    ...{ name: 'async', path: 'batches?tab=async', tenant: 'acme' },
+    act: async ({ page, settled }) => {
+      await page.getByRole('row').filter({ hasText: 'succeeded' }).first().click();
+      await page.getByRole('heading', { name: 'Content' }).waitFor();
       await settled();
     },
   },
@@ -205,7 +235,7 @@ try {
   });
   mkdirSync(folder, { recursive: true });
   const browser = await launch();
-  const chosen = SHOTS.filter(({ name }) => name.startsWith(only));
+  const chosen = SHOTS.filter(({ name }) => only.some((one) => name.startsWith(one)));
   const shots = isReview ? chosen.filter(({ options }) => !options).flatMap(inEachForm) : chosen;
   for (const { name, path, tenant, options, act } of shots) {
     const context = await browser.newContext({ ...DESKTOP, ...options, timezoneId: 'UTC', locale: 'en-GB' });

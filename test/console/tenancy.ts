@@ -3,7 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { assertFits, sees, seesNot } from './browser.ts';
-import { admin, createMember, createTenant, PASSWORD, SKIP, theGateway, visiting } from './fixture.ts';
+import {
+  admin,
+  createMember,
+  createTenant,
+  PASSWORD,
+  REGION,
+  SKIP,
+  theGateway,
+  visiting,
+} from './fixture.ts';
 
 const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 const RIGHT_TO_LEFT = 'abc\u202Egnirts\u202C';
@@ -13,6 +22,26 @@ const dialog = (page: Page, name: string | RegExp) => page.getByRole('dialog', {
 
 describe('tenants', { skip: SKIP }, () => {
   before(() => createTenant('findable', 'Findable Inc.'));
+
+  test('have a region, in which their data stays', async () => {
+    const { residency } = await admin('GET', '/admin/v1/tenants/findable');
+    assert.equal(residency, null);
+    await visiting({ tenant: 'findable' }, async ({ page, open, settled, expects }) => {
+      await open('tenants?tab=settings');
+      await page.getByLabel('Home region').selectOption(REGION);
+      await page.getByLabel('Allowed regions').fill('us');
+      expects('/admin/v1/tenants/findable');
+      await page.getByRole('button', { name: 'Set the region' }).click();
+      await sees(page.getByRole('alert').getByText(`must include "${REGION}"`));
+      await page.getByLabel('Allowed regions').fill('eu');
+      await page.getByRole('button', { name: 'Set the region' }).click();
+      await seesNot(page.getByRole('alert'));
+      await settled();
+    });
+    const changed = await admin('GET', '/admin/v1/tenants/findable');
+    assert.deepEqual(changed.residency, { region: REGION, allowed: ['eu'] });
+    await admin('PATCH', '/admin/v1/tenants/findable', { residency: null });
+  });
 
   test('are created, found and chosen', () =>
     visiting({}, async ({ page, open, settled }) => {

@@ -22,6 +22,8 @@ export interface Call {
   readonly query?: Query | undefined;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent instead of JSON. */
+  readonly form?: FormData;
   /** `ETag` of the object as the user saw it; 412 when it has changed since. */
   readonly ifMatch?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
@@ -84,12 +86,14 @@ export class ApiClient {
 
   /** As `request`, for bodies that are no JSON. @throws ApiError */
   async raw(method: string, path: string, call: Call = {}): Promise<Response> {
-    const { query, body, ifMatch, signal } = call;
+    const { query, body, form, ifMatch, signal } = call;
     const headers = new Headers({ accept: 'application/json', ...call.headers });
     if (body !== undefined) headers.set('content-type', 'application/json');
     if (ifMatch !== undefined) headers.set('if-match', ifMatch);
     const init: RequestInit = { method, headers, credentials: 'same-origin' };
     if (body !== undefined) init.body = JSON.stringify(body);
+    // The browser adds the type, with the boundary.
+    if (form) init.body = form;
     if (signal) init.signal = signal;
     let response: Response;
     try {

@@ -7,6 +7,14 @@ export interface LimitInput {
   readonly mode?: string;
 }
 
+/** Where the data of a tenant may be. */
+export interface Residency {
+  readonly region: string;
+  readonly allowed?: readonly string[];
+  readonly failover?: readonly string[];
+  readonly elsewhere?: string;
+}
+
 export interface Tenant {
   readonly id: string;
   readonly name: string;
@@ -14,6 +22,8 @@ export interface Tenant {
   readonly tier: string | null;
   readonly time_zone: string;
   readonly limits: readonly LimitInput[];
+  /** Null: every region serves it. */
+  readonly residency?: Residency | null;
   readonly created_at: string;
 }
 

@@ -46,6 +46,34 @@ const OPENED = [
     searchOf: (id: string) => ({ invoice: id }),
     isOfTenant: false,
   },
+  {
+    prefix: 'batch_',
+    hint: 'batch',
+    to: '/batches',
+    searchOf: (id: string) => ({ batch: id }),
+    isOfTenant: false,
+  },
+  {
+    prefix: 'msgbatch_',
+    hint: 'batch',
+    to: '/batches',
+    searchOf: (id: string) => ({ batch: id }),
+    isOfTenant: false,
+  },
+  {
+    prefix: 'file-',
+    hint: 'file',
+    to: '/batches',
+    searchOf: (id: string) => ({ tab: 'files', file: id }),
+    isOfTenant: false,
+  },
+  {
+    prefix: 'async_',
+    hint: 'async request',
+    to: '/batches',
+    searchOf: (id: string) => ({ tab: 'async', async: id }),
+    isOfTenant: false,
+  },
 ] as const;
 
 /** Finds pages and tenants by name or id, and what else has an id, and opens them. */

@@ -12,6 +12,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { to: '/overview', label: 'Overview', key: 'o' },
   { to: '/playground', label: 'Playground', key: 'p' },
   { to: '/requests', label: 'Requests', key: 'r' },
+  { to: '/batches', label: 'Batches', key: 'b' },
   { to: '/usage', label: 'Usage', key: 'u' },
   { to: '/invoices', label: 'Invoices', key: 'i' },
   { to: '/models', label: 'Models', key: 'm', isForOperators: true },

@@ -23,3 +23,20 @@ export function Meter({ label, share }: { readonly label: string; readonly share
     </div>
   );
 }
+
+/** How much of some work is done. */
+export function Progress({ label, share }: { readonly label: string; readonly share: number }) {
+  const shown = Math.max(0, Math.min(1, share));
+  return (
+    <div
+      role="progressbar"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={Math.round(shown * 100)}
+      className="h-1.5 rounded bg-raised overflow-hidden"
+    >
+      <div className="h-full bg-accent" style={{ width: `${shown * 100}%` }} />
+    </div>
+  );
+}

@@ -14,6 +14,7 @@ import { ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
 import { FormEnd, useForm } from '../../ui/form.tsx';
 import { Panel } from '../../ui/page.tsx';
+import { ResidencyPanel } from './residency.tsx';
 
 const MAX_COUNTED = 200;
 
@@ -32,6 +33,7 @@ export function TenantSettings({ tenant }: { readonly tenant: string }) {
   return (
     <div className="flex flex-col gap-3 max-w-2xl">
       <TenantForm key={path} path={path} base={data} />
+      <ResidencyPanel key={`region ${path}`} path={path} base={data} />
       {can('tenants:delete') && tenant !== 'default' && <Removal path={path} tenant={data.data} />}
     </div>
   );
