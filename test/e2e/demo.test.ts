@@ -76,6 +76,11 @@ test('generates tenants, people, keys and traffic in its own folder, whatever da
       'lumen invoice draft',
       'northwind invoice open',
     ]);
+    for (const list of ['reports', 'report-schedules', 'alert-receivers']) {
+      const { data } = await get(`tenants/acme/${list}`);
+      expect([list, data.length >= 2]).toEqual([list, true]);
+    }
+    expect((await get('tenants/acme/alert-silences')).data).toHaveLength(1);
     const { data: webhooks } = await get('tenants/acme/webhooks');
     expect(webhooks).toHaveLength(3);
     const events = await get('tenants/acme/events?limit=200');
@@ -110,12 +115,23 @@ test('serves what it generated at this machine, with live traffic, and leaves no
     const url = `http://127.0.0.1:${port}`;
     await eventually('the demo serves', () => text.includes(`${url}/console`), 50_000);
     expect(text).toContain('ada@acme.example');
+    const get = async (path: string) => {
+      const headers = { authorization: `Bearer ${ADMIN_KEY}` };
+      return (await fetch(`${url}/admin/v1/${path}`, { headers })).json();
+    };
+    await eventually(
+      'batches and async requests of every kind',
+      async () => {
+        const [batches, queued] = await Promise.all([get('batches'), get('async-requests')]);
+        const states = batches.data.map(({ status }: { status: string }) => status);
+        return states.join() === 'failed,completed,completed' && queued.data.length === 3;
+      },
+      50_000,
+    );
     await eventually(
       'live requests',
       async () => {
-        const headers = { authorization: `Bearer ${ADMIN_KEY}` };
-        const response = await fetch(`${url}/admin/v1/requests?limit=1`, { headers });
-        const { data } = await response.json();
+        const { data } = await get('requests?limit=1');
         return data[0]?.id.length > 0 && Date.now() - Date.parse(data[0].at) < 10_000;
       },
       20_000,

@@ -3,7 +3,7 @@ import { Webhooks } from '../../webhooks/webhooks.ts';
 import { BY_OPERATOR } from '../operator.ts';
 
 /** Path of the receivers that the demo serves; the last part is the status of their responses. */
-const RECEIVER = '/receiver/';
+export const RECEIVER = '/receiver/';
 
 /** @returns the response of a receiver of webhooks; undefined for other paths */
 export function receiverResponse(request: Request): Response | undefined {
