@@ -14,8 +14,9 @@ export interface Observation {
     | 'queue_depth'
     | 'engine_failed'
     | 'storage_failing'
-    | 'backup_overdue';
-  /** A target, provider or engine; empty for the gateway itself. */
+    | 'backup_overdue'
+    | 'export_failing';
+  /** A target, provider, engine or export; empty for the gateway itself. */
   readonly subject: string;
   readonly value: number;
   /** Why, for people. */
@@ -81,6 +82,7 @@ const TEXTS: Readonly<Record<Exclude<Observation['kind'], 'queue_depth'>, (subje
   engine_failed: (subject) => `The engine ${subject} failed`,
   storage_failing: () => 'The local disk of a gateway rejects writes',
   backup_overdue: () => 'The latest backup is older than two intervals, or missing',
+  export_failing: (subject) => `The receiver of the export ${subject} takes no records`,
 };
 
 /** Of what concerns a gateway itself. */

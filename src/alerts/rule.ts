@@ -88,6 +88,7 @@ export const KIND_DEFAULTS: Readonly<Record<AlertKind, KindDefaults>> = {
   engine_failed: { ...state, above: 0, forMs: 0, unit: 'gateways', runbook: 'backend-failure' },
   storage_failing: { ...state, above: 0, forMs: MINUTE, unit: 'gateways', runbook: 'storage-write-failing' },
   backup_overdue: { ...state, above: 0, forMs: 5 * MINUTE, unit: 'gateways', runbook: 'backup-overdue' },
+  export_failing: { ...state, above: 0, forMs: 5 * MINUTE, unit: 'gateways', runbook: 'telemetry-loss' },
 };
 
 /** @returns a rule with the defaults of its kind; undefined for a rule without a kind */

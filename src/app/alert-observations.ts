@@ -5,6 +5,7 @@ import type { TargetState } from '../routing/health/target-state.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 import type { BackupAge, BackupWatch } from './backup-watch.ts';
+import type { ExportJobs } from './exports.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
 export interface ObservedParts {
@@ -14,6 +15,7 @@ export interface ObservedParts {
   readonly engines: Pick<EnginePool, 'list'>;
   readonly writes: Pick<WriteHealth, 'isFailing'>;
   readonly backups: Pick<BackupWatch, 'age'>;
+  readonly exports: Pick<ExportJobs, 'failing'>;
 }
 
 /** @returns what is wrong with this process and its targets now */
@@ -24,6 +26,7 @@ export function observeGateway({
   engines,
   writes,
   backups,
+  exports,
 }: ObservedParts): Observation[] {
   const now = clock.now();
   const found: Observation[] = [];
@@ -58,6 +61,16 @@ export function observeGateway({
   const backup = backups.age;
   if (backup?.isOverdue) {
     found.push({ kind: 'backup_overdue', subject: '', value: 1, detail: overdueText(backup) });
+  }
+  for (const [id, tenants] of exports.failing) {
+    const [[tenant, reason] = ['', '']] = tenants;
+    const others = tenants.size === 1 ? '' : `, and ${tenants.size - 1} more`;
+    found.push({
+      kind: 'export_failing',
+      subject: id,
+      value: 1,
+      detail: `${reason} (tenant ${tenant}${others})`,
+    });
   }
   return found;
 }

@@ -54,6 +54,8 @@ export class ExportJobs {
   /** When exports were visited last, by id; only configured ones. */
   readonly #visitedAt = new Map<string, number>();
   readonly #parts: () => Parts | Promise<Parts>;
+  /** Why exports that this gateway ran last fail, by id and tenant. */
+  readonly #failing = new Map<string, ReadonlyMap<string, string>>();
   #opened: Opened | undefined;
   /** Requests may arrive before the first visit. */
   #beginsAt: number;
@@ -65,6 +67,11 @@ export class ExportJobs {
 
   /** Shows and controls exports. */
   readonly control = async (): Promise<ExportControl> => (await this.#parts()).control;
+
+  /** Exports that fail, as of their last visit by this gateway. */
+  get failing(): ReadonlyMap<string, ReadonlyMap<string, string>> {
+    return this.#failing;
+  }
 
   /** Starts the exports that are due; to be called every second. */
   async run(): Promise<void> {
@@ -98,7 +105,9 @@ export class ExportJobs {
 
   async #visit(run: ExportRun, one: Export): Promise<void> {
     try {
-      await run.visit(one, this.#end.signal);
+      const failing = await run.visit(one, this.#end.signal);
+      if (failing && failing.size > 0) this.#failing.set(one.id, failing);
+      else this.#failing.delete(one.id);
     } catch (error) {
       this.options.events.emit('job.failed', {
         ...{ job: `export ${one.id}`, error },
@@ -117,7 +126,9 @@ export class ExportJobs {
       ...{ maxRecordBytes: one.max_record_bytes, sink: sinkOf(one) },
     }));
     for (const id of this.#visitedAt.keys()) {
-      if (!settings.some((one) => one.id === id)) this.#visitedAt.delete(id);
+      if (settings.some((one) => one.id === id)) continue;
+      this.#visitedAt.delete(id);
+      this.#failing.delete(id);
     }
     this.#opened = { settings, exports, run };
     return this.#opened;

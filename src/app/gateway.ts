@@ -356,6 +356,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const billing = new LazyBilling(stores, config);
   const reports = new LazyReports(stores, config, env);
   const backups = new BackupWatch({ config, env, clock });
+  const exportJobs = new ExportJobs({
+    ...{ stores, config, env, clock, events, instance, auditQueue, requestLogKeys: requestLog.keys },
+    providers: () => active.current.providers,
+  });
   const alerts = new LazyAlerts({
     ...{ config, env, stores, clock, instance, metrics },
     limitUses: (subjects) => usage.limiter.counterStates(subjects),
@@ -364,7 +368,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       events.emit('job.failed', { job: 'evaluate the rules of a tenant', impact, error });
     },
     observed: {
-      ...{ clock, engines, states: routing.states, writes: stores.writes, backups },
+      ...{ clock, engines, states: routing.states, writes: stores.writes, backups, exports: exportJobs },
       snapshot: () => active.current,
     },
   });
@@ -373,10 +377,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const batches = createBatches({
     ...{ config, env, stores, clock, metrics, services, queued },
     loadInferenceApi: () => loadInferenceApi(),
-  });
-  const exportJobs = new ExportJobs({
-    ...{ stores, config, env, clock, events, instance, auditQueue, requestLogKeys: requestLog.keys },
-    providers: () => active.current.providers,
   });
   const admin = createAdminServices(stores, usage, services, {
     ...{ config, cache, operations, requestLog, metrics, regions, durableEvents },

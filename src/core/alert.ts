@@ -16,6 +16,7 @@ export const ALERT_KINDS = [
   'engine_failed',
   'storage_failing',
   'backup_overdue',
+  'export_failing',
 ] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
@@ -55,6 +56,7 @@ export const PLATFORM_ALERT_KINDS: readonly AlertKind[] = [
   'engine_failed',
   'storage_failing',
   'backup_overdue',
+  'export_failing',
 ];
 
 /** Kinds that the platform has no alerts of: they concern tenants. */
@@ -87,4 +89,5 @@ export const BUILT_IN_ALERT_RULES: readonly BuiltInRule[] = [
   { id: 'engine_failed', kind: 'engine_failed', severity: 'warning' },
   { id: 'storage_failing', kind: 'storage_failing', severity: 'critical' },
   { id: 'backup_overdue', kind: 'backup_overdue', severity: 'warning' },
+  { id: 'export_failing', kind: 'export_failing', severity: 'warning' },
 ];

@@ -65,30 +65,40 @@ export class ExportRun {
 
   /**
    * Visits all tenants once, unless another gateway does, or it is paused.
+   * @returns why tenants fail, by tenant; undefined where it did not visit them
    * @throws the database's error; the first one of several tenants, after the others were visited
    */
-  async visit(one: Export, signal: AbortSignal): Promise<void> {
+  async visit(one: Export, signal: AbortSignal): Promise<ReadonlyMap<string, string> | undefined> {
     const { control, clock, owner } = this.options;
     const lease = (ms: number) => leaseExport(control, one.cursor, owner, clock.wallTime(), ms, one.beginsAt);
     const startedAt = await lease(LEASE_MS);
-    if (startedAt === undefined) return;
+    if (startedAt === undefined) return undefined;
     try {
       const cursors = await exportCursors(control, one.cursor);
       const errors: unknown[] = [];
+      const failing = new Map<string, string>();
+      const tenants = this.#tenantsOf(one, cursors);
+      for (const tenant of tenants) {
+        const { failures = 0, error = '' } = cursors.get(tenant) ?? {};
+        if (failures > 0) failing.set(tenant, error);
+      }
       let failed = 0;
-      for (const tenant of this.#tenantsOf(one, cursors)) {
+      for (const tenant of tenants) {
         if (signal.aborted || failed === MAX_FAILED) break;
         if ((cursors.get(tenant)?.next_at ?? 0) > clock.wallTime()) continue;
         try {
           const known = cursors.get(tenant);
-          const isDelivered = await this.#visitTenant(one, tenant, known, startedAt, signal, lease);
-          failed = isDelivered ? 0 : failed + 1;
+          const failure = await this.#visitTenant(one, tenant, known, startedAt, signal, lease);
+          failed = failure === undefined ? 0 : failed + 1;
+          if (failure === undefined) failing.delete(tenant);
+          else failing.set(tenant, failure);
         } catch (error) {
           // The database of one tenant must not keep the others waiting.
           if (!(error instanceof UnknownTenantError)) errors.push(error);
         }
       }
       if (errors.length > 0) throw errors[0];
+      return failing;
     } finally {
       await lease(0);
     }
@@ -101,7 +111,7 @@ export class ExportRun {
     return all.sort((a, b) => failures(a) - failures(b) || (a < b ? -1 : 1));
   }
 
-  /** @returns false after a failure */
+  /** @returns why it failed; undefined where it did not */
   async #visitTenant(
     one: Export,
     tenant: string,
@@ -109,7 +119,7 @@ export class ExportRun {
     since: number,
     signal: AbortSignal,
     lease: (ms: number) => Promise<number | undefined>,
-  ): Promise<boolean> {
+  ): Promise<string | undefined> {
     const { control, clock } = this.options;
     const { maxRecords, maxBytes, maxRecordBytes } = one;
     let row = known;
@@ -120,8 +130,11 @@ export class ExportRun {
       const limits = { since: begin, maxRecords, maxBytes, maxRecordBytes };
       const page = await one.source.read(tenant, from, limits);
       const isUnchanged = page.end.sequence === from.sequence && page.end.line === from.line;
-      if (isUnchanged) return true;
-      if (signal.aborted || (await lease(LEASE_MS)) === undefined) return true;
+      if (isUnchanged) {
+        if (row && row.failures > 0) await this.#forgetFailure(row);
+        return undefined;
+      }
+      if (signal.aborted || (await lease(LEASE_MS)) === undefined) return undefined;
       if (!row) {
         row = await openExportCursor(control, one.cursor, tenant, clock.wallTime());
         // It was rewound meanwhile.
@@ -129,12 +142,19 @@ export class ExportRun {
         await this.options.onBegin(one, tenant);
       }
       const next = await this.#send(one, row, page, signal);
-      if (!next || signal.aborted) return true;
-      if (next.failures > 0) return false;
+      if (!next || signal.aborted) return undefined;
+      if (next.failures > 0) return next.error;
       row = next;
-      if (page.isLast) return true;
+      if (page.isLast) return undefined;
     }
-    return true;
+    return undefined;
+  }
+
+  /** What it could not send is gone: it was erased, or is older than the retention. */
+  async #forgetFailure(row: ExportCursorRow): Promise<void> {
+    const { control, clock } = this.options;
+    const progress = { to: row, sent: 0, dropped: 0, error: '', failures: 0, nextAt: 0 };
+    await advanceExport(control, row, progress, clock.wallTime());
   }
 
   /** @returns the cursor after it; undefined when another gateway has moved it */
@@ -173,7 +193,8 @@ export class ExportRun {
       });
     if (failure)
       events.emit('export.failed', { ...names, failures, error: failure.reason, lag: lagOf(records[done]) });
-    return { ...row, ...{ sequence: to.sequence, line: to.line, failures, next_at: progress.nextAt } };
+    const { error, nextAt } = progress;
+    return { ...row, ...{ sequence: to.sequence, line: to.line, failures, error, next_at: nextAt } };
   }
 
   #pause(failures: number, retryAfter: string | undefined): number {

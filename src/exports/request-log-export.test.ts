@@ -249,6 +249,23 @@ test('are paused, resumed and rewound; what waits and fails is shown without sec
   await close();
 });
 
+test('a failure ends when what could not be sent is erased', async () => {
+  const { log, visit, store, controls, close } = await installation();
+  clock.advance(1);
+  await log('a', ['gone']);
+  outcome = { kind: 'failed', reason: 'HTTP 503' };
+  expect(await visit()).toEqual(new Map([['a', 'HTTP 503']]));
+  // During its pause, too.
+  expect(await visit()).toEqual(new Map([['a', 'HTTP 503']]));
+  await store.erase({ tenant: 'a' }, { requestId: 'req_gone' });
+  clock.advance(3_000);
+  expect(await visit()).toEqual(new Map());
+  expect(await controls.get('prompts')).toMatchObject({ state: 'active', error: null });
+  await controls.pause('prompts');
+  expect(await visit()).toBeUndefined();
+  await close();
+});
+
 test('a test sends one record of both sources, and shows why the receiver rejects it', async () => {
   const { controls, close } = await installation();
   const { signal } = new AbortController();

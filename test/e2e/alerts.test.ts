@@ -95,6 +95,7 @@ const OBSERVED: readonly Observation[] = [
   { kind: 'engine_failed', subject: 'gpu-0', value: 1, detail: 'exited with code 1' },
   { kind: 'storage_failing', subject: '', value: 1, detail: '' },
   { kind: 'backup_overdue', subject: '', value: 1, detail: 'no backup was found' },
+  { kind: 'export_failing', subject: 'finance', value: 1, detail: 'HTTP 503 (tenant acme)' },
 ];
 const TENANT_RULES = [
   ...['error_rate', 'latency', 'limit_near', 'limit_reached', 'rejections', 'spend_pace'],
@@ -103,7 +104,8 @@ const TENANT_RULES = [
 ];
 const PLATFORM_RULES = [
   'backup_overdue',
-  ...['engine_failed', 'error_rate', 'latency', 'provider_unavailable', 'queue_depth', 'storage_failing'],
+  ...['engine_failed', 'error_rate', 'export_failing', 'latency', 'provider_unavailable', 'queue_depth'],
+  'storage_failing',
   'target_unavailable',
 ];
 
