@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { runs } from '../../test/support/effort.ts';
+import { type FileLine, linesOf } from '../core/line-reader.ts';
 import { chunkLines, chunkText, LineChecker } from './batch-line.ts';
-import { type FileLine, linesOf } from './line-reader.ts';
 
 async function* inPieces(bytes: Uint8Array, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);

@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import { memberText } from '../core/json-edit.ts';
 import { assertJsonLimits } from '../core/json-limits.ts';
-import type { FileLine } from './line-reader.ts';
+import type { FileLine } from '../core/line-reader.ts';
 
 /** One request of a batch. */
 export interface BatchLine {

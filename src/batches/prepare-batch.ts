@@ -18,7 +18,7 @@ import {
   LINES,
   PREPARE,
 } from './batch-parts.ts';
-import { linesOf } from './line-reader.ts';
+import { linesOf } from '../core/line-reader.ts';
 
 /** Errors of lines that a batch keeps. */
 const MAX_ERRORS = 1_000;

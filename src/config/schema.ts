@@ -273,6 +273,12 @@ const providerSettings = (catalog: ProviderCatalog) => {
     session_token: nullable(secret()).describe(
       only('session_token', 'The session token of temporary credentials.'),
     ),
+    forward_batches: nullable(boolean()).describe(
+      only(
+        'forward_batches',
+        "True sends lines of batches to the provider's own batch API, which keeps them for hours and charges less; otherwise Weir runs each line. `docs/batches.md` shows its use.",
+      ),
+    ),
   };
 };
 

@@ -4,12 +4,13 @@ import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
 import { type AwsCredentialSource, defaultAwsCredentials } from '../platform/aws-signature.ts';
 import { AZURE_OPENAI, azureFromEnvironment, createAzureAdapter, entraTokens } from './azure-openai/index.ts';
+import type { BatchUpstream } from './batch-upstream.ts';
 import { bedrockUrl } from './bedrock/url.ts';
 import { GEMINI_URL, vertexUrl } from './gemini/url.ts';
 import { CachedTokenSource, serviceAccountGrant, type TokenSource } from './oauth-tokens.ts';
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
 import { GENERIC, VENDORS } from './openai-compatible/vendors.ts';
-import type { ProviderAdapter, VendorProfile } from './types.ts';
+import type { Provider, ProviderAdapter, VendorProfile } from './types.ts';
 import { VENDOR_LIMITS } from './vendor-limits.ts';
 
 /** Environment variables by name. */
@@ -43,6 +44,8 @@ export interface Family {
     profile: VendorProfile,
     tools: FamilyTools,
   ) => ProviderAdapter | Promise<ProviderAdapter>;
+  /** Opens the batch API of a provider; absent where there is none that the gateway can use. */
+  readonly batches?: (provider: Provider) => Promise<BatchUpstream>;
   /** Reads the environment, for families that need more than a key and a base URL. */
   readonly fromEnvironment?: (env: Environment) => FamilyMatch | undefined;
 }
@@ -143,9 +146,19 @@ const COHERE: VendorProfile = {
 
 /** Every kind of provider by its name. To add a family, add a row. */
 export const FAMILIES: Readonly<Record<string, Family>> = {
-  openai: { profile: VENDORS.openai, settings: ['api'], adapter: openAiAdapter },
+  openai: {
+    profile: VENDORS.openai,
+    settings: ['api', 'forward_batches'],
+    adapter: openAiAdapter,
+    batches: async (provider) => {
+      const { fileBatches, OPENAI_BATCHES } = await import('./openai-compatible/file-batches.ts');
+      return fileBatches(OPENAI_BATCHES, provider);
+    },
+  },
   anthropic: {
     profile: ANTHROPIC,
+    settings: ['forward_batches'],
+    batches: async (provider) => (await import('./anthropic/batches.ts')).messageBatches(provider),
     adapter: async () => (await import('./anthropic/index.ts')).anthropicAdapter,
   },
   'azure-openai': {
@@ -182,7 +195,15 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
       return createGeminiAdapter(tokens === undefined ? {} : { tokens });
     },
   },
-  mistral: { profile: VENDORS.mistral, adapter: openAiAdapter },
+  mistral: {
+    profile: VENDORS.mistral,
+    settings: ['forward_batches'],
+    adapter: openAiAdapter,
+    batches: async (provider) => {
+      const { fileBatches, MISTRAL_BATCHES } = await import('./openai-compatible/file-batches.ts');
+      return fileBatches(MISTRAL_BATCHES, provider);
+    },
+  },
   bedrock: {
     profile: BEDROCK,
     settings: ['region', 'access_key_id', 'secret_access_key', 'session_token'],

@@ -95,17 +95,21 @@ export class ProviderRegistry {
       discover: config.discover && !isBuiltIn,
       region: config.region ?? undefined,
     };
-    if (config.more_api_keys.length === 0) return provider;
+    const withBatches = async (one: Provider): Promise<Provider> =>
+      config.forward_batches && family.batches ? { ...one, batches: await family.batches(one) } : one;
+    if (config.more_api_keys.length === 0) return withBatches(provider);
     const accounts = await Promise.all(
-      config.more_api_keys.map(async (key, index) => ({
-        ...provider,
-        credential: key,
-        account: index + 2,
-        // Access tokens and signatures belong to one account.
-        adapter: await family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
-      })),
+      config.more_api_keys.map(async (key, index) =>
+        withBatches({
+          ...provider,
+          credential: key,
+          account: index + 2,
+          // Access tokens and signatures belong to one account.
+          adapter: await family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
+        }),
+      ),
     );
-    return { ...provider, account: 1, accounts };
+    return { ...(await withBatches({ ...provider, account: 1 })), accounts };
   }
 
   /** Creates the built-in provider. */
@@ -171,6 +175,7 @@ export const DEFAULTS = {
   access_key_id: null,
   secret_access_key: null,
   session_token: null,
+  forward_batches: null,
   headers: {},
   models: [],
   discover: true,

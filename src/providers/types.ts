@@ -5,6 +5,7 @@ import type { SubjectLimits } from '../core/limit.ts';
 import type { StreamMode } from '../core/stream/frame.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
 import type { Warn } from '../core/warning.ts';
+import type { BatchUpstream } from './batch-upstream.ts';
 import type { PromptCacheHint } from './prompt-cache-hint.ts';
 import type { VendorLimits } from './vendor-limits.ts';
 
@@ -144,6 +145,8 @@ export interface Provider {
   /** Number of this key among several, from 1; undefined for a single key. */
   readonly account?: number;
   readonly lazyEngine?: LazyEngine;
+  /** Its batch API, where the configuration forwards batches to it. */
+  readonly batches?: BatchUpstream;
 }
 
 /** One provider and upstream model behind a model that clients name. */
