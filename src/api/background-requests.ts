@@ -6,6 +6,7 @@ import { readableOf } from '../core/push-stream.ts';
 import { openAiErrorBody } from '../http/error-body.ts';
 import { HttpContext } from '../http/http-context.ts';
 import type { RouteHandler } from '../http/route-policy.ts';
+import type { LineForwarding } from '../providers/line-forwarding.ts';
 import { clientErrorOf } from './client-error.ts';
 import { assertEndpointAllowed } from './endpoint-scope.ts';
 
@@ -21,6 +22,8 @@ export interface BackgroundRequest {
   readonly requestId: string;
   /** The request has the price of batches. */
   readonly isBatch: boolean;
+  /** Set for a line of a batch whose upstream call a provider's batch API makes. */
+  readonly forwarding?: LineForwarding | undefined;
   /** Ends the request early, as if its client had left. */
   readonly signal: AbortSignal;
 }
@@ -64,13 +67,13 @@ export class BackgroundRequests {
 
   /** Never rejects: a failure is a response with an error. @throws RangeError for an unknown path */
   async run(request: BackgroundRequest): Promise<BackgroundResponse> {
-    const { path, principal, requestId, isBatch, signal } = request;
+    const { path, principal, requestId, isBatch, signal, forwarding } = request;
     const endpoint = this.#endpoints.get(path);
     if (!endpoint) throw new RangeError(`no inference endpoint ${path}`);
     const settled = Promise.withResolvers<number | undefined>();
     const httpContext = new HttpContext(storedRequest(request), requestId, this.clock.now(), () => undefined);
     httpContext.route = path;
-    httpContext.background = { isBatch, onSettled: settled.resolve };
+    httpContext.background = { isBatch, forwarding, onSettled: settled.resolve };
     try {
       signal.throwIfAborted();
       const admitted = assertEndpointAllowed(principal, httpContext);

@@ -201,9 +201,13 @@ class InferenceRoute {
     if (sharedAddressRules && client !== undefined) {
       request.limits.addressLimits = addressSubjects.of(client, sharedAddressRules);
     }
-    request.trace = tracer.begin(http.headers);
+    const { background } = httpContext;
+    request.forwarding = background?.forwarding;
+    // It is recorded when it has a result.
+    const isCaptured = request.forwarding?.kind === 'capture';
+    request.trace = isCaptured ? undefined : tracer.begin(http.headers);
     httpContext.traceId = request.trace?.exemplarId;
-    request.audit = auditor.begin(principal);
+    request.audit = isCaptured ? undefined : auditor.begin(principal);
     httpContext.defer();
     lifecycle.begin(request);
     let endedAt = startedAt;
@@ -213,6 +217,7 @@ class InferenceRoute {
       httpContext.finish(request.response.status ?? 200);
     });
     request.afterEnd((outcome) => {
+      if (isCaptured) return;
       // First: metrics refer to traces that are exported.
       if (request.trace) tracer.completed(request, outcome, endedAt);
       recorder.requestCompleted(request, outcome, endedAt);
@@ -221,7 +226,7 @@ class InferenceRoute {
       live.completed(request, endedAt, clock.wallTime());
       if (request.audit || request.guardrails?.blocked) auditor.completed(request, outcome, endedAt);
     });
-    if (httpContext.background) reportCost(request, httpContext.background.onSettled);
+    if (background) reportCost(request, background.onSettled);
     http.onDisconnect(() => request.abort(clientGone()));
     return request;
   }

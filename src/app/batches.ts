@@ -1,24 +1,36 @@
 import { join } from 'node:path';
 import type { BackgroundRequests } from '../api/background-requests.ts';
 import type { ApiServices } from '../api/services.ts';
-import type { BatchBounds, LineRequest, LineResponse, BatchParts as Parts } from '../batches/batch-parts.ts';
+import type {
+  BatchBounds,
+  ForwardParts,
+  LineRequest,
+  LineResponse,
+  BatchParts as Parts,
+} from '../batches/batch-parts.ts';
 import { Batches } from '../batches/batches.ts';
 import { FinishBatch } from '../batches/finish-batch.ts';
+import { ForwardBatch } from '../batches/forward-batch.ts';
+import { PlanForwards } from '../batches/plan-forwards.ts';
 import { PrepareBatch } from '../batches/prepare-batch.ts';
 import { RunLines } from '../batches/run-lines.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError } from '../core/errors.ts';
+import type { Principal } from '../core/principal.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import { Files, type FilesOptions } from '../files/files.ts';
 import { openAiErrorBody } from '../http/error-body.ts';
 import { SqlJobQueue } from '../jobs/sql-job-queue.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { openObjectStorage } from '../platform/object-storage/open-object-storage.ts';
+import type { Provider } from '../providers/types.ts';
+import { lineOf } from '../storage/usage-event.ts';
 import { dataFolder } from './database-servers.ts';
 import type { Job } from './job-runner.ts';
 import type { JobParts } from './jobs.ts';
 import type { Stores } from './stores.ts';
+import type { UsageParts } from './usage.ts';
 
 /** Cancelled batches that a process remembers; all others are asked of the database every few seconds. */
 const KEPT_CANCELLATIONS = 1_000;
@@ -31,6 +43,7 @@ export interface BatchOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly services: ApiServices;
+  readonly usage: Pick<UsageParts, 'limiter' | 'store'>;
   readonly queued: JobParts;
   /** Loads the endpoints that lines name. */
   readonly loadInferenceApi: () => void | Promise<void>;
@@ -53,14 +66,17 @@ export function createBatches(options: BatchOptions): BatchServices {
     ...{ control, databases, clock, outbox, files, storage, bounds, queue: queued.queue },
     cancelled: new RecentMap(KEPT_CANCELLATIONS),
     runLine: (request) => runLine(options, request),
+    forwards: () => providersOf(services).some(({ batches }) => batches !== undefined),
     isReady: () => services.lifecycle.state === 'ready',
     // Not an event: each line counts.
     onLine: (outcome) => metrics.jobs.batchLines.labels(outcome).inc(),
   };
   const batches = new Batches(parts);
-  for (const handler of [new PrepareBatch(parts), new RunLines(parts), new FinishBatch(parts)]) {
-    queued.worker.register(handler);
-  }
+  const handlers = [
+    ...[new PrepareBatch(parts), new RunLines(parts), new FinishBatch(parts), new PlanForwards(parts)],
+    new ForwardBatch(parts, forwardParts(options)),
+  ];
+  for (const handler of handlers) queued.worker.register(handler);
   return {
     ...{ files, batches },
     jobs: [
@@ -131,20 +147,60 @@ function boundsOf({ batches, files }: Config, bodyLimit: number): BatchBounds {
   };
 }
 
+/** All accounts of all providers. */
+function providersOf({ snapshot }: Pick<ApiServices, 'snapshot'>): readonly Provider[] {
+  return snapshot().providers.flatMap((provider) => provider.accounts ?? [provider]);
+}
+
+function forwardParts({ services, usage }: Pick<BatchOptions, 'services' | 'usage'>): ForwardParts {
+  return {
+    upstreamOf: (id, account) =>
+      providersOf(services).find((one) => one.id === id && (one.account ?? 0) === account)?.batches,
+    async hold(batch, { tokens, nanoUsd }) {
+      const range = (amount: number) => () => ({ least: amount, most: amount });
+      const reservation = await usage.limiter.admit({
+        principal: principalOf(services, batch),
+        tags: [],
+        use: { likelyTokens: () => tokens, tokens: range(tokens), nanoUsd: range(nanoUsd) },
+        // The lines themselves count as requests.
+        isPart: true,
+        periodsOnly: true,
+      });
+      return reservation && { release: () => reservation.settle({ tokens: 0, nanoUsd: 0 }) };
+    },
+    async storeUsage(events) {
+      // A segment for each event: its name is the same however often the result is handled.
+      const segments = events.map((event) => ({
+        ...{ name: `batch-line-${event.id}`, path: '', unsaved: `${lineOf(event)}\n` },
+      }));
+      const { failure } = await usage.store.write(segments);
+      if (failure) throw new Error(`The usage of batch lines is not stored: ${failure.message}`);
+    },
+  };
+}
+
+/** Whom a line runs as, with the limits and permissions of now. */
+function principalOf(
+  { access }: Pick<ApiServices, 'access'>,
+  { tenant, keyId, member, caller }: Pick<LineRequest, 'tenant' | 'keyId' | 'member' | 'caller'>,
+): Principal {
+  return caller.kind === 'key'
+    ? access.principalOf(tenant, keyId, () => caller.address)
+    : access.principalOfTenant(tenant, keyId, caller.name, member);
+}
+
 /** Runs a line as the caller who created its batch, with that caller's limits as they are now. Never rejects. */
 async function runLine(
   { services, loadInferenceApi }: Pick<BatchOptions, 'services' | 'loadInferenceApi'>,
-  { tenant, keyId, member, caller, path, body, requestId, signal }: LineRequest,
+  line: LineRequest,
 ): Promise<LineResponse> {
   const background: BackgroundRequests = services.background;
+  const { path, body, requestId, signal, forwarding } = line;
   try {
     await loadInferenceApi();
-    const principal =
-      caller.kind === 'key'
-        ? services.access.principalOf(tenant, keyId, () => caller.address)
-        : services.access.principalOfTenant(tenant, keyId, caller.name, member);
+    const principal = principalOf(services, line);
     return await background.run({
-      ...{ path, principal, body, requestId, signal, isBatch: true },
+      ...{ path, principal, body, requestId, signal, isBatch: true, forwarding },
       headers: { 'content-type': 'application/json', 'x-weir-priority': 'low' },
     });
   } catch (thrown) {

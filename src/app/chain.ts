@@ -54,6 +54,7 @@ export async function createChain(
     ...{ clock, router, useEstimates, limiter: usage.limiter, meter: usage.meter },
     routes: directory.routes(),
     mirrorObserver: recorder,
+    runsBatches: true,
     cache: parts.cache.services(config, parts.deadlines),
     moderationWords: config.moderation.words,
     plugins: parts.plugins,

@@ -375,7 +375,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   if (initial.mail) durableEvents.dispatcher.subscribe(billing.consumer);
   reports.subscribe(durableEvents.dispatcher);
   const batches = createBatches({
-    ...{ config, env, stores, clock, metrics, services, queued },
+    ...{ config, env, stores, clock, metrics, services, queued, usage },
     loadInferenceApi: () => loadInferenceApi(),
   });
   const admin = createAdminServices(stores, usage, services, {

@@ -7,10 +7,13 @@ import type { NewEvent } from '../events/stored-event.ts';
 import type { Files } from '../files/files.ts';
 import type { JobQueue } from '../jobs/job-queue.ts';
 import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
+import type { BatchUpstream } from '../providers/batch-upstream.ts';
+import type { LineForwarding } from '../providers/line-forwarding.ts';
 import type { BatchRow } from '../storage/sql/batch-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
-import type { BatchCaller } from './batch.ts';
+import type { UsageEvent } from '../storage/usage-event.ts';
+import type { Batch, BatchCaller } from './batch.ts';
 
 /** The bounds of batches. */
 export interface BatchBounds {
@@ -36,6 +39,8 @@ export interface LineRequest {
   readonly body: string;
   readonly requestId: string;
   readonly signal: AbortSignal;
+  /** Set where a provider's batch API makes the upstream call. */
+  readonly forwarding?: LineForwarding | undefined;
 }
 
 /** The response to a line. */
@@ -46,6 +51,28 @@ export interface LineResponse {
   readonly error: GatewayError | undefined;
   /** 10^-12 US dollars; undefined where a price is not known. */
   readonly costPico: number | undefined;
+}
+
+/** What a part of a batch has reserved from quotas and budgets. */
+export interface UseHold {
+  release(): void;
+}
+
+/** What forwarding works with. */
+export interface ForwardParts {
+  /** @param account number of the provider's key; 0 for a single one @returns undefined where no batches go to it */
+  readonly upstreamOf: (provider: string, account: number) => BatchUpstream | undefined;
+  /**
+   * Reserves what lines may use: tokens, and 10^-9 US dollars.
+   * @returns undefined where nothing limits them
+   * @throws GatewayError with the status 429 where the limits have no room for it
+   */
+  readonly hold: (
+    batch: Batch,
+    use: { readonly tokens: number; readonly nanoUsd: number },
+  ) => Promise<UseHold | undefined>;
+  /** Stores usage events, each once however often it is stored. Rejects where the database does not take them. */
+  readonly storeUsage: (events: readonly UsageEvent[]) => Promise<void>;
 }
 
 /** What batches work with. */
@@ -65,12 +92,16 @@ export interface BatchParts {
   readonly isReady: () => boolean;
   /** Batches that this process has cancelled: no further line of them starts here. */
   readonly cancelled: RecentMap<string, true>;
+  /** Whether a provider takes batches, by the active configuration; never when absent. */
+  readonly forwards?: (() => boolean) | undefined;
   /** Called with the outcome of each line. */
   readonly onLine: (outcome: 'completed' | 'failed' | 'retried') => void;
 }
 
 export const PREPARE = 'batch.prepare';
+export const PLAN = 'batch.plan';
 export const LINES = 'batch.lines';
+export const FORWARD = 'batch.forward';
 export const FINISH = 'batch.finish';
 
 /** Lines of one chunk, which one job runs. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseJsonText } from '../core/json.ts';
 import type { BatchRow } from '../storage/sql/batch-tables.ts';
 import type { LineError } from './batch-line.ts';
+import { type BatchForwarding, forwardingOf } from './forward-summary.ts';
 
 export const BATCH_STATUSES = [
   'validating',
@@ -44,6 +45,8 @@ export interface Batch {
   readonly metadata: Readonly<Record<string, string>> | null;
   readonly errors: readonly LineError[];
   readonly models: readonly string[];
+  /** Which lines providers run; null where no provider takes batches, or nothing is decided yet. */
+  readonly forwarding: BatchForwarding | null;
   readonly total: number;
   readonly completed: number;
   /** Lines that ended without a response, included. */
@@ -101,6 +104,7 @@ export function batchOf(row: BatchRow): Batch {
     metadata: metadataText.safeParse(parseJsonText(row.metadata)).data ?? null,
     errors: errorsText.safeParse(parseJsonText(row.errors)).data ?? [],
     models: z.array(z.string()).safeParse(parseJsonText(row.models)).data ?? [],
+    forwarding: forwardingOf(row.provider),
     ...{ total: row.total, completed: row.completed, failed: row.failed, unfinished: row.unfinished },
     ...{ inputTokens: row.input_tokens, outputTokens: row.output_tokens, unpriced: row.unpriced },
     costPico: BigInt(row.cost_pico),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import type { Owner } from '../files/stored-file.ts';
+import { deleteForwards } from '../storage/sql/batch-forward-store.ts';
 import {
   activeBatches,
   batchById,
@@ -140,6 +141,7 @@ export class Batches {
       queue.wake(FINISH);
     }
     for (const { id, tenant } of await deleteOldBatches(control, now - KEEP_DAYS * DAY_MS)) {
+      await deleteForwards(control, id);
       // The database of a deleted tenant is gone with its results.
       await databases.use({ tenant }, (db) => deleteResults(db, id)).catch(() => undefined);
     }

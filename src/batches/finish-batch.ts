@@ -3,6 +3,7 @@ import { OUTPUT_PURPOSE } from '../files/stored-file.ts';
 import type { LeasedJob } from '../jobs/job-queue.ts';
 import type { JobContext, JobHandler, JobResult } from '../jobs/job-worker.ts';
 import { readObject } from '../platform/object-storage/object-storage.ts';
+import { deleteForwards, openForwards } from '../storage/sql/batch-forward-store.ts';
 import {
   batchById,
   changeBatch,
@@ -55,7 +56,9 @@ export class FinishBatch implements JobHandler {
     const { id, tenant } = found;
     const isCancelling = status !== 'completed';
     const since = clock.wallTime() - (found.cancelling_at ?? found.expires_at);
-    if (isCancelling && since < MAX_CANCELLING_MS && (await queue.isRunning(`${id}:`, job.id))) {
+    const isBusy = async () =>
+      (await queue.isRunning(`${id}:`, job.id)) || (await openForwards(control, id)) > 0;
+    if (isCancelling && since < MAX_CANCELLING_MS && (await isBusy())) {
       return { retryAt: clock.wallTime() + WAIT_MS };
     }
     const row = await this.#begin(found);
@@ -218,7 +221,8 @@ export class FinishBatch implements JobHandler {
 
   /** The results are in the files now, or cannot be written. */
   async #cleanUp({ id, tenant }: BatchRow): Promise<void> {
-    const { databases, storage } = this.parts;
+    const { databases, storage, control } = this.parts;
+    await deleteForwards(control, id);
     while (await databases.use({ tenant }, (db) => deleteResults(db, id)));
     await deleteChunks(storage, id);
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { parseJsonText } from '../core/json.ts';
+import { linesOf } from '../core/line-reader.ts';
 import type { LeasedJob } from '../jobs/job-queue.ts';
 import type { JobContext, JobHandler } from '../jobs/job-worker.ts';
 import { batchById, changeBatch, openResults } from '../storage/sql/batch-store.ts';
@@ -16,9 +17,9 @@ import {
   FINISH,
   finishJob,
   LINES,
+  PLAN,
   PREPARE,
 } from './batch-parts.ts';
-import { linesOf } from '../core/line-reader.ts';
 
 /** Errors of lines that a batch keeps. */
 const MAX_ERRORS = 1_000;
@@ -62,6 +63,7 @@ export class PrepareBatch implements JobHandler {
     const { id, tenant } = row;
     await databases.use({ tenant }, (db) => openResults(db, id));
     const { queue } = this.parts;
+    const isForwarded = this.parts.forwards?.() ?? false;
     await control.transaction().execute(async (transaction) => {
       const change = {
         ...{ status: 'in_progress', started_at: clock.wallTime(), total: read.total },
@@ -70,7 +72,9 @@ export class PrepareBatch implements JobHandler {
       const isRunning = (await changeBatch(transaction, id, ['validating'], change)) !== undefined;
       // Cancelled meanwhile: the lines are known, and end as cancelled.
       if (!isRunning) await changeBatch(transaction, id, ['cancelling'], { total: read.total });
-      else {
+      else if (isForwarded) {
+        await queue.add([{ id: `${id}:plan`, kind: PLAN, tenant, payload: job.payload }], transaction);
+      } else {
         const jobs = read.chunks.map((chunk) => ({
           ...{ id: `${id}:lines:${chunk.chunk}`, kind: LINES, tenant },
           payload: JSON.stringify({ batch: id, ...chunk }),
@@ -79,7 +83,7 @@ export class PrepareBatch implements JobHandler {
       }
       await context.finish(transaction);
     });
-    queue.wake(LINES);
+    queue.wake(isForwarded ? PLAN : LINES);
     return undefined;
   }
 

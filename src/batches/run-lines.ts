@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isRecord, parseJsonText } from '../core/json.ts';
+import { parseJsonText } from '../core/json.ts';
 import type { LeasedJob } from '../jobs/job-queue.ts';
 import type { JobContext, JobHandler, JobResult } from '../jobs/job-worker.ts';
 import { MIN_WAIT_MS, retryDelay } from '../jobs/retry-delay.ts';
@@ -8,20 +8,22 @@ import {
   addResults,
   batchById,
   type ChunkRange,
-  changeBatch,
   costsOfWaiting,
   linesWithResult,
-  resultSums,
   WAITING,
 } from '../storage/sql/batch-store.ts';
-import type { BatchResultRow, BatchRow } from '../storage/sql/batch-tables.ts';
 import { type Batch, batchOf } from './batch.ts';
 import { type BatchLine, chunkLines } from './batch-line.ts';
-import { type BatchParts, chunkKey, FINISH, finishJob, LINES, type LineResponse } from './batch-parts.ts';
+import { type BatchParts, chunkKey, LINES } from './batch-parts.ts';
 import { LinePool } from './line-pool.ts';
+import { resultRow, sumUp } from './line-results.ts';
 import { ResultWriter } from './result-writer.ts';
 
-const payload = z.object({ batch: z.string(), chunk: z.int(), from: z.int(), to: z.int() });
+const payload = z.object({
+  ...{ batch: z.string(), chunk: z.int(), from: z.int(), to: z.int() },
+  /** The numbers of the lines that run here; all of the chunk when absent. */
+  lines: z.array(z.int()).optional(),
+});
 
 /** Bytes of a chunk: one line may be as long as a request. */
 const MAX_CHUNK = 256 * 1024 * 1024;
@@ -71,18 +73,19 @@ export class RunLines implements JobHandler {
       writer: new ResultWriter((rows) => databases.use(scope, (db) => addResults(db, range, rows))),
       ...{ waitUntil: undefined, isOver: false, checkedAt: clock.now() },
     };
-    const lines = chunkLines(text).filter(({ number }) => !done.has(number));
+    const wanted = range.lines && new Set(range.lines);
+    const lines = chunkLines(text).filter(({ number }) => !done.has(number) && (wanted?.has(number) ?? true));
     await this.#runAll(run, lines);
     await run.writer.flush();
     context.signal.throwIfAborted();
     if (run.isOver || run.writer.isClosed) return undefined;
     if (run.waitUntil !== undefined) {
-      await this.#sumUp(row);
+      await sumUp(this.parts, row);
       return { retryAt: run.waitUntil };
     }
     // Not at once: until it is paused, this worker would take the job again and again.
     if (!this.parts.isReady()) return { retryAt: clock.wallTime() + MIN_WAIT_MS };
-    await this.#sumUp(row, context);
+    await sumUp(this.parts, row, context);
     return undefined;
   }
 
@@ -146,26 +149,6 @@ export class RunLines implements JobHandler {
       if (!(await slept(clock.sleep(pause.ms, signal)))) return;
     }
   }
-
-  /** Stores the sums of all chunks, and ends the batch where each line has a result. */
-  async #sumUp({ id, tenant }: BatchRow, context?: JobContext): Promise<void> {
-    const { control, databases, queue } = this.parts;
-    let isComplete = false;
-    await control.transaction().execute(async (transaction) => {
-      // Locks the batch before the sums are read: otherwise older sums could replace newer ones.
-      await changeBatch(transaction, id, ['in_progress'], {});
-      const sums = await databases.use({ tenant }, (db) => resultSums(db, id));
-      const row = await changeBatch(transaction, id, ['in_progress'], {
-        ...{ completed: sums.completed, failed: sums.failed, unpriced: sums.unpriced },
-        ...{ input_tokens: sums.inputTokens, output_tokens: sums.outputTokens },
-        cost_pico: String(sums.costPico),
-      });
-      isComplete = row !== undefined && sums.completed + sums.failed >= row.total;
-      if (isComplete) await queue.add([finishJob(id, tenant)], transaction);
-      await context?.finish(transaction);
-    });
-    if (isComplete) queue.wake(FINISH);
-  }
 }
 
 function slept(sleeping: Promise<void>): Promise<boolean> {
@@ -173,35 +156,4 @@ function slept(sleeping: Promise<void>): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function resultRow(
-  { id }: Batch,
-  { number, customId }: BatchLine,
-  requestId: string,
-  { status, body, costPico }: LineResponse,
-  now: number,
-): BatchResultRow {
-  const { inputTokens, outputTokens } = usageIn(body);
-  return {
-    ...{ batch: id, line: number, custom_id: customId, request_id: requestId, status, error: '' },
-    // One line of a file. PostgreSQL stores no NUL, which JSON escapes.
-    body: body.replaceAll(/[\r\n\0]/g, ' ').trim(),
-    ...{ input_tokens: inputTokens, output_tokens: outputTokens },
-    ...{ cost_pico: costPico ?? null, created_at: now },
-  };
-}
-
-/** The tokens that a response reports, in any dialect. */
-function usageIn(body: string): { inputTokens: number; outputTokens: number } {
-  const parsed = parseJsonText(body);
-  const usage = isRecord(parsed) && isRecord(parsed.usage) ? parsed.usage : {};
-  const count = (...names: string[]) => {
-    const value = names.map((name) => usage[name]).find((one) => Number.isSafeInteger(one));
-    return typeof value === 'number' ? Math.max(0, value) : 0;
-  };
-  return {
-    inputTokens: count('prompt_tokens', 'input_tokens'),
-    outputTokens: count('completion_tokens', 'output_tokens'),
-  };
 }

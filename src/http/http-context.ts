@@ -1,11 +1,14 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { HeaderReader, HttpRequest } from '../core/http.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
+import type { LineForwarding } from '../providers/line-forwarding.ts';
 
 /** What a request that Weir runs for a client has beside its headers. */
 export interface BackgroundControls {
   /** The request has the price of batches. */
   readonly isBatch: boolean;
+  /** Set for a line of a batch whose upstream call a provider's batch API makes. */
+  readonly forwarding?: LineForwarding | undefined;
   /** Receives what the request cost: 10^-12 US dollars; undefined where a price is not known. */
   readonly onSettled: (costPico: number | undefined) => void;
 }

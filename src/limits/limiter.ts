@@ -27,6 +27,8 @@ export interface Admission {
   readonly use: ExpectedUse;
   /** Only what the request uses is reserved, neither a request nor a concurrency slot: it is a part of one that was admitted. */
   readonly isPart?: boolean;
+  /** Rates and concurrency slots do not count: a provider's batch API runs the request in its own time. */
+  readonly periodsOnly?: boolean;
 }
 
 /** The actual use of a request. */
@@ -191,11 +193,17 @@ export class Limiter {
     return charges;
   }
 
-  #add(charges: Charge[], subject: SubjectLimits, { use, isPart }: Admission, now: number): void {
+  #add(
+    charges: Charge[],
+    subject: SubjectLimits,
+    { use, isPart, periodsOnly }: Admission,
+    now: number,
+  ): void {
     const { calendar } = this.options;
     for (const counter of this.#countersOf(subject)) {
       const { of } = counter.limit;
       if (isPart && of !== 'tokens' && of !== 'cost') continue;
+      if (periodsOnly && counter.kind !== 'period') continue;
       const period =
         counter.kind === 'period' ? calendar.periodAt(now, counter.per, subject.timeZone) : undefined;
       charges.push({ counter, amount: amountOf(counter, use), period });

@@ -47,6 +47,11 @@ export interface InterceptorServices {
   readonly moderationWords?: ModerationWords | undefined;
   /** Keeps prompts and responses; absent where no tenant can have them logged. */
   readonly requestLog?: { add(captured: CapturedRequest): void } | undefined;
+  /**
+   * Whether lines of batches run here. Not only where providers take batches now: a line that was forwarded under an earlier
+   * configuration must not be sent again.
+   */
+  readonly runsBatches?: boolean | undefined;
   /** Absent where nothing is cached. */
   readonly cache?: CacheServices | undefined;
 }

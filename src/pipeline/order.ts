@@ -18,4 +18,5 @@ export const INTERCEPTORS = await loadInterceptors(
   import('./interceptors/mirror.ts'),
   import('./interceptors/escalation.ts'),
   import('./interceptors/continuation.ts'),
+  import('./interceptors/forwarding.ts'),
 );

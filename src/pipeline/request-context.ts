@@ -14,6 +14,7 @@ import {
   RoutingTrace,
 } from '../dispatch/request.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
+import type { LineForwarding } from '../providers/line-forwarding.ts';
 import type { CacheTrace, SemanticTrace } from './cache-trace.ts';
 import type { GuardrailRun } from './guardrail-run.ts';
 import type { RequestDigests } from './request-digests.ts';
@@ -116,6 +117,8 @@ export class RequestContext implements DispatchRequest, Slotted {
   audit: RequestDigests | undefined = undefined;
   /** Undefined where traces are not exported. Written when the request is admitted. */
   trace: RequestTrace | undefined = undefined;
+  /** Set for a line of a batch whose upstream call a provider's batch API makes. Written when the request is admitted. */
+  forwarding: LineForwarding | undefined = undefined;
   /** The interceptor that ran last: the one to blame when nothing happens any more. */
   stage = '';
   /** Its usage is settled when it completes. Written by the settlement interceptor. */

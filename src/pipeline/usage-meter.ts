@@ -201,6 +201,10 @@ export class UsageMeter implements UsageSettlement {
     const { journal } = this.options;
     if (!journal) return;
     const event = this.#event(request, ending, trace, isCounted);
+    if (request.forwarding?.kind === 'replay') {
+      request.forwarding.usage.push(event);
+      return;
+    }
     const saved = isCounted && event.outcome === 'done' ? request.cache?.saved : undefined;
     const whole = saved ? { ...event, saved } : event;
     const [first, ...others] = payers;

@@ -50,6 +50,13 @@ const details = z
     output_file: z.string().nullable(),
     error_file: z.string().nullable(),
     cancelling_at: z.string().nullable(),
+    forwarding: z
+      .object({
+        forwarded: z.record(z.string(), z.int()).describe('Lines by provider.'),
+        local: z.record(z.string(), z.int()).describe('Lines that Weir runs, by reason.'),
+      })
+      .nullable()
+      .describe('Which lines run at the batch APIs of providers; null where no provider takes batches.'),
     errors: z.array(
       z.object({
         code: z.string(),
@@ -82,6 +89,7 @@ export function batchDetails(batch: Batch): z.output<typeof details> {
     ...batchSummary(batch),
     ...{ input_file: batch.inputFile, output_file: batch.outputFile, error_file: batch.errorFile },
     cancelling_at: timeOrNull(batch.cancellingAt),
+    forwarding: batch.forwarding,
     errors: [...batch.errors],
   };
 }

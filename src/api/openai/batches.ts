@@ -77,6 +77,15 @@ export const batchObject = z
       .string()
       .nullable()
       .describe('the sum of its lines; null where the cost of a line is unknown. An addition of Weir.'),
+    forwarding: z
+      .object({
+        forwarded: z.record(z.string(), z.int()).describe('lines by provider'),
+        local: z.record(z.string(), z.int()).describe('lines that Weir runs, by reason'),
+      })
+      .nullable()
+      .describe(
+        'which lines run at the batch APIs of providers; null where no provider takes batches. An addition of Weir.',
+      ),
   })
   .meta({ id: 'Batch' });
 
@@ -119,6 +128,7 @@ export function shownBatch(batch: Batch): z.infer<typeof batchObject> {
       total_tokens: inputTokens + outputTokens,
     },
     cost_usd: batch.unpriced > 0 ? null : dollarsOfPico(batch.costPico),
+    forwarding: batch.forwarding,
   };
 }
 

@@ -61,8 +61,9 @@ class EmbeddingCacheInterceptor implements Interceptor {
     this.#scopes = new CacheScopes(services.router);
   }
 
-  applies(call: InferenceCall): boolean {
-    return call.operation === 'embedding';
+  applies(call: InferenceCall, { request }: CallScope): boolean {
+    // Of a forwarded line, other inputs could be known when its response is there.
+    return call.operation === 'embedding' && request.forwarding === undefined;
   }
 
   async handle(call: InferenceCall, scope: CallScope, next: Next): Promise<InferenceResponse> {

@@ -94,7 +94,8 @@ class CacheInterceptor implements Interceptor {
     const { route } = request.routing;
     const controls = cacheControls(call.headers, request.identity.principal.cache);
     const settings = route && this.cache.settingsOf(route.id).exact;
-    if (!route || !settings || !isStorable(call) || controls.mode === 'bypass') {
+    const isReplayed = request.forwarding?.kind === 'replay';
+    if (!route || !settings || !isStorable(call) || controls.mode === 'bypass' || isReplayed) {
       return this.#bypass(call, scope, next, controls);
     }
     if (!settings.sampled && isSampled(call)) return this.#bypass(call, scope, next, controls);
@@ -226,6 +227,8 @@ class CacheInterceptor implements Interceptor {
   async #fetch(lookup: Lookup, spare: Entry | undefined): Promise<InferenceResponse> {
     const { call, scope, next, controls, route, key } = lookup;
     const { request } = scope;
+    // Another request's response would not be the one that is forwarded.
+    if (request.forwarding) return next(call, scope);
     const { coalescing } = this.cache.settingsOf(route.id);
     const record = (owner: CallScope, response: InferenceResponse) => this.#record(response, lookup, owner);
     const { tenant } = request.identity.principal;

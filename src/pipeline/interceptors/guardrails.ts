@@ -185,6 +185,12 @@ async function respond(
   next: Next,
 ): Promise<InferenceResponse> {
   if (!beside) return next(call, scope);
+  if (scope.request.forwarding?.kind === 'capture') {
+    // It is stored at the provider: not before all guardrails have passed it.
+    const blocked = await beside;
+    if (blocked) throw blocked;
+    return next(call, scope);
+  }
   const branch = scope.fork();
   const responding = next(call, branch);
   responding.catch(() => undefined);

@@ -1,4 +1,5 @@
 import { wallTimeOf } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
 import type { PossibleRoute } from '../../dispatch/use-estimates.ts';
 import { NO_USE } from '../../limits/expected-use.ts';
 import type { Admission, Limiter, LimitReservation } from '../../limits/limiter.ts';
@@ -36,6 +37,10 @@ class LimitsInterceptor implements Interceptor {
     // An outer interceptor may repeat the call: it is the same request.
     if (request.limits.reservation) return next(call, scope);
     const admission = this.#admission(call, request);
+    if (request.forwarding) {
+      await this.#forwarded(request, admission);
+      return next(call, scope);
+    }
     const reserving = admission && this.limiter.admit(admission);
     const reservation = reserving instanceof Promise ? await reserving : reserving;
     // The client may have left while the store was asked, or a parallel call was faster: then nothing settles
@@ -46,6 +51,24 @@ class LimitsInterceptor implements Interceptor {
       request.limits.reserveMore = (more, routes) => this.#reserveMore(more, request, routes);
     }
     return next(call, scope);
+  }
+
+  /**
+   * Lines that a provider's batch API runs count against quotas and budgets only. What they may use is reserved for all
+   * lines together; a response that is there already is never refused.
+   */
+  async #forwarded({ forwarding, limits }: RequestContext, admission: Admission | undefined): Promise<void> {
+    if (!admission) return;
+    if (forwarding?.kind === 'capture') {
+      const { use } = admission;
+      forwarding.use = { tokens: use.tokens().most, nanoUsd: use.nanoUsd().most };
+      return;
+    }
+    try {
+      limits.reservation = await this.limiter.admit({ ...admission, use: NO_USE, periodsOnly: true });
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+    }
   }
 
   /**

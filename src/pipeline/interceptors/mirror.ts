@@ -28,6 +28,8 @@ class MirrorInterceptor implements Interceptor {
   constructor(private readonly services: InterceptorServices) {}
 
   applies(_: InferenceCall, { request }: CallScope): boolean {
+    // A captured line is copied when its response is there.
+    if (request.forwarding?.kind === 'capture') return false;
     return request.routing.route?.experiments?.mirror !== undefined;
   }
 

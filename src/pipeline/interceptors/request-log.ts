@@ -9,7 +9,8 @@ export const interceptor = defineInterceptor({
     return {
       name: 'request_log',
       stream: 'observe',
-      applies: (_call, { request }) => request.identity.principal.logsRequests === true,
+      applies: (_call, { request }) =>
+        request.identity.principal.logsRequests === true && request.forwarding?.kind !== 'capture',
       async handle(call, scope, next) {
         const { request } = scope;
         const capture = new RequestCapture(call.text);

@@ -29,8 +29,9 @@ export interface BatchRow {
   /** Of all lines; empty where each line has its own. */
   endpoint: string;
   status: string;
-  /** The provider that runs it, and its id there; empty for a batch that Weir runs. */
+  /** JSON object that says which lines providers run, and why Weir runs the others; empty where no provider takes batches. */
   provider: string;
+  /** Always empty. */
   provider_batch: string;
   input_file: string;
   output_file: string | null;
@@ -64,10 +65,42 @@ export interface BatchRow {
   version: number;
 }
 
+/** Lines of a batch that go to a provider as one batch of its own. Times are Unix milliseconds. */
+export interface BatchForwardRow {
+  batch: string;
+  /** From 0. */
+  part: number;
+  tenant: string;
+  provider: string;
+  /** Which of the provider's keys, from 1; 0 for a single key. */
+  account: number;
+  model: string;
+  endpoint: string;
+  /** Key of the object with its lines. */
+  object: string;
+  lines: number;
+  /** The chunks of the batch's input that its lines are in. */
+  first_chunk: number;
+  last_chunk: number;
+  /** The most that its lines use: tokens, and 10^-9 US dollars. */
+  tokens: number;
+  nano_usd: number;
+  /** `planned`, `submitting` (the provider may have it), `submitted` or `done`. */
+  state: string;
+  /** Names the submission at the provider; empty before the first one. */
+  token: string;
+  /** Id of the batch at the provider; empty until it is known. */
+  remote: string;
+  /** Of the last submission; 0 before. */
+  submitted_at: number;
+  created_at: number;
+}
+
 /** Files and batches in the control database. */
 export interface BatchTables {
   files: FileRow;
   batches: BatchRow;
+  batch_forwards: BatchForwardRow;
 }
 
 /** The result of one line, until the batch has ended. */

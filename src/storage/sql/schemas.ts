@@ -34,6 +34,7 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   jobs: true,
   files: true,
   batches: true,
+  batch_forwards: true,
   async_requests: true,
   alerts: true,
   alert_rules: true,

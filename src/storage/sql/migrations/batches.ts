@@ -99,3 +99,30 @@ export async function addBatchChunks(db: Kysely<unknown>): Promise<void> {
     .$call(asPrimaryKey(db))
     .execute();
 }
+
+/** Parts of batches that providers run. */
+export async function addBatchForwards(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('batch_forwards')
+    .addColumn('batch', 'text', requiredText)
+    .addColumn('part', 'integer', requiredInteger)
+    .addColumn('tenant', 'text', requiredText)
+    .addColumn('provider', 'text', requiredText)
+    .addColumn('account', 'integer', requiredInteger)
+    .addColumn('model', 'text', requiredText)
+    .addColumn('endpoint', 'text', requiredText)
+    .addColumn('object', 'text', requiredText)
+    .addColumn('lines', 'integer', requiredInteger)
+    .addColumn('first_chunk', 'integer', requiredInteger)
+    .addColumn('last_chunk', 'integer', requiredInteger)
+    .addColumn('tokens', 'bigint', requiredInteger)
+    .addColumn('nano_usd', 'bigint', requiredInteger)
+    .addColumn('state', 'text', requiredText)
+    .addColumn('token', 'text', requiredText)
+    .addColumn('remote', 'text', requiredText)
+    .addColumn('submitted_at', 'bigint', requiredInteger)
+    .addColumn('created_at', 'bigint', requiredInteger)
+    .addPrimaryKeyConstraint('batch_forwards_key', ['batch', 'part'])
+    .$call(asPrimaryKey(db))
+    .execute();
+}

@@ -1,0 +1,386 @@
+import { describe, expect, test } from 'bun:test';
+import { DAY_MS, failed, installBatches, OK, TENANT } from '../../test/support/batch-installation.ts';
+import { BACKENDS } from '../../test/support/database-servers.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isRecord, parseJsonText } from '../core/json.ts';
+import {
+  type BatchSubmission,
+  type BatchUpstream,
+  type FoundSubmission,
+  SubmissionUnknownError,
+  type UpstreamBatchState,
+  type UpstreamLineResult,
+} from '../providers/batch-upstream.ts';
+import type { UsageEvent } from '../storage/usage-event.ts';
+import type { ForwardParts, LineRequest, LineResponse } from './batch-parts.ts';
+
+const [sqlite] = BACKENDS;
+if (!sqlite) throw new Error('no SQLite');
+const backend = sqlite;
+const MINUTE_MS = 60_000;
+
+const lines = (count: number) =>
+  Array.from({ length: count }, (_, at) =>
+    JSON.stringify({
+      ...{ custom_id: `l${at}`, method: 'POST', url: '/v1/embeddings' },
+      body: { model: 'm', input: `l${at}` },
+    }),
+  );
+
+/** A provider whose batches the test decides about. */
+class FakeProvider implements BatchUpstream {
+  readonly submitted: BatchSubmission[] = [];
+  readonly cancelled: string[] = [];
+  readonly discarded: string[] = [];
+  batchState: UpstreamBatchState = { kind: 'running' };
+  found: FoundSubmission = { kind: 'none' };
+  /** Thrown by each method, while it is set. */
+  failure: Error | undefined;
+  /** Thrown after a submission was accepted. */
+  afterSubmit: Error | undefined;
+  resultOf: (id: string) => UpstreamLineResult | undefined = (id) => ({
+    ...{ id, kind: 'response', status: 200, body: '{"ok":true}' },
+  });
+
+  endpointOf(): string {
+    return '/v1/embeddings';
+  }
+
+  async submit(submission: BatchSubmission): Promise<string> {
+    if (this.failure) throw this.failure;
+    this.submitted.push(submission);
+    if (this.afterSubmit) throw this.afterSubmit;
+    return `remote-${this.submitted.length}`;
+  }
+
+  async find(): Promise<FoundSubmission> {
+    if (this.failure) throw this.failure;
+    return this.found;
+  }
+
+  async state(): Promise<UpstreamBatchState> {
+    if (this.failure) throw this.failure;
+    return this.batchState;
+  }
+
+  async *results(): AsyncGenerator<UpstreamLineResult> {
+    const [latest] = this.submitted.toReversed();
+    for (const { id } of latest?.lines.toReversed() ?? []) {
+      const result = this.resultOf(id);
+      if (result) yield result;
+    }
+  }
+
+  async cancel(id: string): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.cancelled.push(id);
+    this.batchState = { kind: 'ended', isPartial: true };
+  }
+
+  async discard(id: string): Promise<void> {
+    this.discarded.push(id);
+  }
+}
+
+const USAGE: Omit<UsageEvent, 'id' | 'requestId'> = {
+  ...{ tenant: TENANT, at: 0, keyId: 'key_1', member: null, model: 'm', provider: 'p', upstreamModel: 'u' },
+  ...{ operation: 'embedding', tags: [], status: 200, outcome: 'done', requests: 1, inputTokens: 3 },
+  ...{ outputTokens: 2, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0, costPico: 7 },
+  ...{ estimated: false, durationMs: 0, firstEventMs: null },
+};
+
+/** @param local whether a line cannot be forwarded */
+async function install({ local = () => false }: { local?: (request: LineRequest) => boolean } = {}) {
+  const provider = new FakeProvider();
+  const state = { isConfigured: true, room: Number.POSITIVE_INFINITY, held: 0, usageFailures: 0 };
+  const usage: UsageEvent[] = [];
+  const live: string[] = [];
+  const respond = (request: LineRequest): LineResponse => {
+    const { forwarding, requestId, body } = request;
+    if (forwarding?.kind === 'capture') {
+      if (local(request)) return { ...OK, costPico: 0 };
+      const upstream = { method: 'POST', url: 'http://p/v1/embeddings', headers: {}, body } as const;
+      forwarding.captured = {
+        ...{ provider: 'p', account: undefined, model: 'u', endpoint: '/v1/embeddings', request: upstream },
+      };
+      forwarding.use = { tokens: 10, nanoUsd: 100 };
+      return failed('client_closed_request');
+    }
+    if (forwarding?.kind === 'replay') {
+      forwarding.isUsed = true;
+      const { status } = forwarding.response;
+      if (status !== 200) return { ...failed('upstream_error'), status, costPico: 0 };
+      forwarding.usage.push({ ...USAGE, id: `${requestId}-result`, requestId });
+      return OK;
+    }
+    live.push(requestId);
+    return OK;
+  };
+  const forwarding: ForwardParts = {
+    upstreamOf: () => (state.isConfigured ? provider : undefined),
+    async hold(_, { tokens }) {
+      if (state.held + tokens > state.room) throw new GatewayError('quota_exceeded', 'no room');
+      state.held += tokens;
+      return {
+        release: () => {
+          state.held -= tokens;
+        },
+      };
+    },
+    async storeUsage(events) {
+      if (state.usageFailures > 0) {
+        state.usageFailures -= 1;
+        throw new Error('the database is gone');
+      }
+      usage.push(...events);
+    },
+  };
+  const installed = await installBatches(backend, respond, forwarding);
+  /** Advances the clock minute by minute until the batch has ended. */
+  const untilEnd = async (id: string, minutes = 30) => {
+    for (let minute = 0; minute < minutes; minute += 1) {
+      const batch = await installed.run(id);
+      if (batch.endedAt !== null) return batch;
+      installed.clock.advance(MINUTE_MS);
+    }
+    return installed.run(id);
+  };
+  return { ...installed, provider, state, usage, live, untilEnd };
+}
+
+const ended = { kind: 'ended', isPartial: false } as const;
+const lost = new SubmissionUnknownError('lost');
+const unreachable = new GatewayError('upstream_unreachable', 'the provider is down');
+
+describe('a forwarded batch', () => {
+  test('waits for the provider, and has each result and its usage once', async () => {
+    const { create, run, untilEnd, provider, usage, live, resultsOf, state, storage, control } =
+      await install({
+        local: ({ body }) => body.includes('"l7"'),
+      });
+    const { id } = await create(lines(250));
+    expect(await run(id)).toMatchObject({ status: 'in_progress', completed: 1 });
+    expect([provider.submitted.length, provider.submitted[0]?.lines.length, state.held]).toEqual([
+      1, 249, 2_490,
+    ]);
+    provider.batchState = ended;
+    const batch = await untilEnd(id);
+    expect(batch).toMatchObject({
+      ...{ status: 'completed', total: 250, completed: 250, failed: 0, costPico: 1_750n, inputTokens: 750 },
+      forwarding: { forwarded: { p: 249 }, local: { no_upstream_call: 1 } },
+    });
+    const { output } = await resultsOf(batch);
+    expect(output.map(({ custom_id }) => custom_id)).toEqual(
+      Array.from({ length: 250 }, (_, at) => `l${at}`),
+    );
+    expect([new Set(usage.map((event) => event.id)).size, usage.length, live.length]).toEqual([249, 249, 1]);
+    expect([provider.discarded, state.held]).toEqual([['remote-1'], 0]);
+    // Nothing of it is left.
+    expect(await Array.fromAsync(storage.list('batches/'))).toEqual([]);
+    expect(await control.selectFrom('batch_forwards').selectAll().execute()).toEqual([]);
+  });
+
+  test('whose submission was lost is found, and never sent twice', async () => {
+    const { create, run, untilEnd, provider, clock } = await install();
+    const { id } = await create(lines(2));
+    provider.afterSubmit = lost;
+    await run(id);
+    // Another batch may be it; then the provider fails for hours.
+    provider.found = { kind: 'unknown' };
+    await untilEnd(id, 5);
+    provider.failure = unreachable;
+    for (let hour = 0; hour < 5; hour += 1) {
+      clock.advance(60 * MINUTE_MS);
+      await run(id);
+    }
+    expect(provider.submitted).toHaveLength(1);
+    provider.failure = undefined;
+    provider.found = { kind: 'found', id: 'remote-1' };
+    provider.batchState = ended;
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 2 });
+    expect(provider.submitted).toHaveLength(1);
+  });
+
+  test('that the provider does not have is sent again, but not before its list would show it', async () => {
+    const { create, run, untilEnd, provider, clock } = await install();
+    const { id } = await create(lines(2));
+    provider.afterSubmit = lost;
+    await run(id);
+    provider.afterSubmit = undefined;
+    clock.advance(5 * MINUTE_MS);
+    await run(id);
+    expect(provider.submitted).toHaveLength(1);
+    provider.batchState = ended;
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 2 });
+    expect(provider.submitted).toHaveLength(2);
+  });
+
+  test('survives a kill between each two steps', async () => {
+    const { create, run, provider, clock, worker, startWorker, batches, usage, control } = await install();
+    const { id } = await create(lines(3));
+    // Killed after the intent was stored: the submission may have arrived.
+    provider.afterSubmit = new Error('killed');
+    await run(id);
+    await worker.close();
+    expect(await control.selectFrom('batch_forwards').select('state').execute()).toEqual([
+      { state: 'submitting' },
+    ]);
+    provider.found = { kind: 'found', id: 'remote-1' };
+    const next = startWorker('gw_2');
+    provider.batchState = ended;
+    for (let minute = 0; minute < 5; minute += 1) {
+      clock.advance(MINUTE_MS);
+      next.wake();
+      await next.idle();
+    }
+    expect(await batches.get(TENANT, id)).toMatchObject({ status: 'completed', completed: 3 });
+    expect([provider.submitted.length, usage.length]).toEqual([1, 3]);
+  });
+
+  test('whose usage could not be stored stores it with the next attempt, before its results', async () => {
+    const { create, run, untilEnd, provider, state, usage } = await install();
+    const { id } = await create(lines(3));
+    provider.batchState = ended;
+    state.usageFailures = 1;
+    await run(id);
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 3, costPico: 21n });
+    expect(new Set(usage.map((event) => event.id)).size).toBe(3);
+  });
+
+  test('has an error for each line that failed or is missing, and runs those that did not run', async () => {
+    const { create, run, untilEnd, provider, live, resultsOf } = await install();
+    const { id } = await create(lines(4));
+    await run(id);
+    provider.batchState = ended;
+    provider.resultOf = (line) => {
+      if (line.endsWith('-1')) return { id: line, kind: 'response', status: 400, body: '{}' };
+      if (line.endsWith('-2')) return { id: line, kind: 'not_run' };
+      if (line.endsWith('-3')) return undefined;
+      return { id: line, kind: 'response', status: 200, body: '{}' };
+    };
+    const batch = await untilEnd(id);
+    expect(batch).toMatchObject({
+      ...{ status: 'completed', completed: 2, failed: 2 },
+      forwarding: { forwarded: { p: 3 }, local: { provider_rejected: 1 } },
+    });
+    expect(live).toEqual([`${id}-2`]);
+    const { errors } = await resultsOf(batch);
+    const statuses = errors.map(({ custom_id, response }) => [
+      custom_id,
+      isRecord(response) && response.status_code,
+    ]);
+    expect(statuses).toEqual([
+      ['l0', 400],
+      ['l2', 502],
+    ]);
+  });
+
+  test('runs at the gateway where the provider rejects it, or refuses it for an hour', async () => {
+    const status = (upstreamStatus: number) =>
+      new GatewayError('upstream_error', 'no', { provider: 'p', upstreamStatus });
+    for (const [failure, minutes] of [
+      [status(400), 1],
+      [status(429), 75],
+    ] as const) {
+      const { create, run, untilEnd, provider, live } = await install();
+      const { id } = await create(lines(2));
+      provider.failure = failure;
+      await run(id);
+      if (minutes > 1) expect(live).toEqual([]);
+      expect(await untilEnd(id, minutes)).toMatchObject({
+        ...{ status: 'completed', completed: 2 },
+        forwarding: { forwarded: {}, local: { provider_rejected: 2 } },
+      });
+      expect([live.length, provider.submitted.length]).toEqual([2, 0]);
+    }
+  });
+
+  test('runs at the gateway where the batch as a whole fails at the provider', async () => {
+    const { create, run, untilEnd, provider, live } = await install();
+    const { id } = await create(lines(2));
+    await run(id);
+    provider.batchState = { kind: 'rejected', reason: 'too many tokens' };
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 2 });
+    expect(live).toHaveLength(2);
+  });
+
+  test('runs at the gateway where a budget has no room for all of it', async () => {
+    const { create, run, untilEnd, provider, state, live } = await install();
+    state.room = 25;
+    const { id } = await create(lines(3));
+    await run(id);
+    expect(await untilEnd(id)).toMatchObject({
+      ...{ status: 'completed', completed: 3 },
+      forwarding: { forwarded: {}, local: { limits: 3 } },
+    });
+    expect([provider.submitted.length, live.length, state.held]).toEqual([0, 3, 0]);
+  });
+
+  test('is cancelled at the provider, and keeps the results that are there', async () => {
+    const { create, run, untilEnd, provider, batches, resultsOf, live } = await install();
+    const { id } = await create(lines(3));
+    await run(id);
+    provider.resultOf = (line) =>
+      line.endsWith('-1')
+        ? { id: line, kind: 'response', status: 200, body: '{}' }
+        : { id: line, kind: 'not_run' };
+    await batches.cancel(TENANT, id);
+    const batch = await untilEnd(id);
+    expect(batch).toMatchObject({ status: 'cancelled', completed: 1, failed: 2, unfinished: 2 });
+    expect([provider.cancelled, live]).toEqual([['remote-1'], []]);
+    const { errors } = await resultsOf(batch);
+    expect(errors).toMatchObject([
+      { error: { code: 'batch_cancelled' } },
+      { error: { code: 'batch_cancelled' } },
+    ]);
+  });
+
+  test('that never ends expires, and is cancelled at a provider that comes back', async () => {
+    const { create, run, provider, batches, clock, control } = await install();
+    const { id } = await create(lines(2));
+    await run(id);
+    provider.failure = unreachable;
+    clock.advance(DAY_MS);
+    await batches.sweep();
+    for (let minute = 0; minute < 15; minute += 1) {
+      await run(id);
+      clock.advance(MINUTE_MS);
+    }
+    expect(await batches.get(TENANT, id)).toMatchObject({ status: 'expired', failed: 2, unfinished: 2 });
+    provider.failure = undefined;
+    await run(id);
+    expect(provider.cancelled).toEqual(['remote-1']);
+    expect(await control.selectFrom('batch_forwards').selectAll().execute()).toEqual([]);
+  });
+
+  test('waits for a provider that the configuration lost, unless nothing was sent', async () => {
+    const first = await install();
+    first.state.isConfigured = false;
+    const planned = await first.create(lines(2));
+    await first.run(planned.id);
+    expect(await first.untilEnd(planned.id)).toMatchObject({ status: 'completed', completed: 2 });
+    expect(first.live).toHaveLength(2);
+
+    const { create, run, untilEnd, provider, state, live } = await install();
+    const { id } = await create(lines(2));
+    await run(id);
+    state.isConfigured = false;
+    provider.batchState = ended;
+    expect((await untilEnd(id, 5)).status).toBe('in_progress');
+    state.isConfigured = true;
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 2 });
+    expect(live).toEqual([]);
+  });
+
+  test('sends the captured calls of its lines, with ids of its own', async () => {
+    const { create, run, provider } = await install({ local: ({ body }) => body.includes('"l1"') });
+    const { id } = await create(lines(3));
+    await run(id);
+    const [sent] = provider.submitted;
+    expect(sent?.token).toMatch(/^[0-9a-f]{24}$/);
+    expect(sent?.lines.map((line) => [line.id, parseJsonText(line.body)])).toEqual([
+      [`${sent?.token}-1`, { model: 'm', input: 'l0' }],
+      [`${sent?.token}-3`, { model: 'm', input: 'l2' }],
+    ]);
+  });
+});
