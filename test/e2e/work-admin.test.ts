@@ -138,6 +138,45 @@ describe('batches', () => {
     expect(entry).toMatchObject({ subject: `batch:${devBatch}`, details: { lines: 1 } });
   });
 
+  test('show results while they run, and say when their place has changed', async () => {
+    const { control, databases } = gateway.gateway.stores;
+    const running = 'batch_running';
+    const row = await control
+      .selectFrom('batches')
+      .selectAll()
+      .where('id', '=', devBatch)
+      .executeTakeFirstOrThrow();
+    await control
+      .insertInto('batches')
+      .values({ ...row, id: running, status: 'in_progress', ended_at: null, created_at: 1 })
+      .execute();
+    const results = [200, 429, 200].map((status, at) => ({
+      ...{
+        batch: running,
+        line: at + 1,
+        custom_id: `c${at + 1}`,
+        request_id: `${running}-${at + 1}`,
+        status,
+      },
+      ...{ error: '', body: '{"error":{"code":"slow_down"}}', input_tokens: 0, output_tokens: 0 },
+      ...{ cost_pico: null, created_at: 1 },
+    }));
+    await databases.use({ tenant: 'acme' }, (db) => db.insertInto('batch_results').values(results).execute());
+    const path = `/tenants/acme/batches/${running}/results`;
+    const first = await as('dev', 'GET', `${path}?limit=2`);
+    expect(records(first.body.data).map(({ line: number, error }) => [number, error])).toEqual([
+      [1, null],
+      [2, 'slow_down'],
+    ]);
+    const second = `${path}?limit=2&after=${first.body.next}`;
+    expect((await as('dev', 'GET', second)).body).toMatchObject({ data: [{ line: 3 }], has_more: false });
+    const failed = await as('dev', 'GET', `${path}?outcome=failed`);
+    expect(records(failed.body.data).map(({ custom_id: id }) => id)).toEqual(['c2']);
+    await control.updateTable('batches').set({ status: 'completed' }).where('id', '=', running).execute();
+    expect((await as('dev', 'GET', second)).status).toBe(400);
+    await control.deleteFrom('batches').where('id', '=', running).execute();
+  });
+
   test('are cancelled by their creator and by those who change limits', async () => {
     const cancel = (caller: Caller, batch: string) =>
       as(caller, 'POST', `/tenants/acme/batches/${batch}/cancel`).then(({ status }) => status);
