@@ -53,6 +53,11 @@ export interface BatchDetails extends Batch {
   readonly output_file: string | null;
   readonly error_file: string | null;
   readonly cancelling_at: string | null;
+  /** Lines by provider, and those that Weir runs by reason; null where no provider takes batches. */
+  readonly forwarding: {
+    readonly forwarded: Readonly<Record<string, number>>;
+    readonly local: Readonly<Record<string, number>>;
+  } | null;
   readonly errors: readonly LineError[];
 }
 

@@ -119,6 +119,7 @@ function Details({
           ['Person', batch.user],
           ['Cost', `${money(batch.cost_usd, batch.unpriced > 0)}`],
           ['Without a price', batch.unpriced > 0 ? count(batch.unpriced, 'line') : undefined],
+          ['Runs at', batch.forwarding && placesText(batch.forwarding)],
           ['Tokens', `${number(batch.input_tokens)} in, ${number(batch.output_tokens)} out`],
         ]}
       />
@@ -160,6 +161,15 @@ function Details({
       )}
     </div>
   );
+}
+
+/** `openai 120 lines, Weir 3 lines (request not supported)`. */
+function placesText({ forwarded, local }: NonNullable<BatchDetails['forwarding']>): string {
+  const at = Object.entries(forwarded).map(([provider, lines]) => `${provider} ${count(lines, 'line')}`);
+  const own = Object.entries(local).map(
+    ([reason, lines]) => `Weir ${count(lines, 'line')} (${reason.replaceAll('_', ' ')})`,
+  );
+  return [...at, ...own].join(', ');
 }
 
 const LINK =
