@@ -178,6 +178,24 @@ describe('a backup', () => {
     expect((await planRestore(options)).manifest.databases).toHaveLength(3);
   });
 
+  test('on a disk that is full or read-only is not made, and the message names the folder', async () => {
+    const from = await installation([]);
+    const parent = folder();
+    const target = join(parent, 'target');
+    for (const [code, reason] of [
+      ['ENOSPC', 'the disk is full'],
+      ['EROFS', 'the file system is read-only'],
+    ] as const) {
+      const journal = () => {
+        throw Object.assign(new Error(`${code}: write`), { code });
+      };
+      await expect(createBackup(backupOptions(from, target, { journal }))).rejects.toThrow(
+        `Cannot write the backup to ${target}: ${reason}.`,
+      );
+      expect(readdirSync(parent)).toEqual([]);
+    }
+  });
+
   test('with a damaged database is not made', async () => {
     const made = await installation(['a']);
     writeFileSync(join(made.data, 'tenants', 'weir_a_0.sqlite'), 'x'.repeat(10_000));

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Kysely } from 'kysely';
 import { syncToDisk } from '../../platform/file-sync.ts';
+import { codeOf, diskFault } from '../disk-errors.ts';
 import { DatabaseMissingError } from '../sql/database-errors.ts';
 import { assertKnownMigrations, type DatabaseSchema } from '../sql/database-schema.ts';
 import { CONTROL_DATABASE, type DatabaseServer } from '../sql/database-server.ts';
@@ -81,17 +82,30 @@ export async function createBackup(options: BackupOptions): Promise<BackupManife
   const folder = resolve(options.folder);
   assertWritable(folder, options.force);
   const partial = join(dirname(folder), `.${basename(folder)}.partial-${process.pid}`);
-  rmSync(partial, { recursive: true, force: true });
-  mkdirSync(join(partial, DATABASES_FOLDER), { recursive: true, mode: 0o700 });
   try {
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(join(partial, DATABASES_FOLDER), { recursive: true, mode: 0o700 });
     const contents = await new BackupRun(options, partial).run();
     writeManifest(partial, contents);
     for (const name of [DATABASES_FOLDER, JOURNAL_FOLDER, '']) syncToDisk(join(partial, name));
     replace(folder, partial);
     return contents;
+  } catch (error) {
+    // Those of SQLite name the database that they are about.
+    const fault = codeOf(error)?.startsWith('SQLITE_') ? undefined : diskFault(error);
+    if (fault === undefined) throw error;
+    throw new BackupError(
+      `Cannot write the backup to ${folder}: ${fault}. What was there is unchanged. Free space, or choose another folder.`,
+      { cause: error },
+    );
   } finally {
-    rmSync(partial, { recursive: true, force: true });
+    removePartial(partial);
   }
+}
+
+/** A folder of a disk that rejects writes has none to remove, and the error of the backup is the one to report. */
+function removePartial(partial: string): void {
+  if (existsSync(partial)) rmSync(partial, { recursive: true, force: true });
 }
 
 /** Renames `partial` to `folder`; what was there is deleted after that. */
