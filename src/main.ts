@@ -28,7 +28,12 @@ import { ConfigError } from './config/errors.ts';
 import { GatewayError } from './core/errors.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { UnknownProviderError } from './routing/directory.ts';
-import { DatabaseMissingError, isUnavailable, unavailable } from './storage/sql/database-errors.ts';
+import {
+  DatabaseMissingError,
+  isUnavailable,
+  MigrationFailedError,
+  unavailable,
+} from './storage/sql/database-errors.ts';
 import { DatabaseSetupError } from './storage/sql/postgres-setup-error.ts';
 import { KeyRingError } from './tenancy/key-ring.ts';
 
@@ -280,6 +285,7 @@ async function main(): Promise<number> {
       error instanceof DatabaseSetupError ||
       error instanceof GatewayError ||
       error instanceof KeyRingError ||
+      error instanceof MigrationFailedError ||
       error instanceof UnknownProviderError
     ) {
       output.err(error.message);
@@ -290,7 +296,9 @@ async function main(): Promise<number> {
       output.err(cause instanceof Error ? cause.message : String(cause));
       return EXIT.failure;
     }
-    throw error;
+    // Not thrown: `serve` goes on after what nothing has caught, and would listen for ever without a gateway.
+    output.err(`weir failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return EXIT.failure;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import { isHome } from '../regions/regions.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
-import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
+import { DatabaseMissingError, MigrationFailedError } from '../storage/sql/database-errors.ts';
 import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { AccessList, KnownTenant } from '../tenancy/access-list.ts';
@@ -95,6 +95,7 @@ export async function migrateTenants(
         await databases.migrate(next.placement);
         migrated.push(next.id);
       } catch (error) {
+        if (error instanceof MigrationFailedError) throw error.of(`the tenant ${next.id}`);
         if (!(error instanceof DatabaseMissingError)) throw error;
         failed.set(next.id, error);
       }

@@ -11,6 +11,28 @@ export class DatabaseMissingError extends Error {
   override readonly name = 'DatabaseMissingError';
 }
 
+/** A migration failed, and was rolled back. The message is complete without a stack. */
+export class MigrationFailedError extends Error {
+  override readonly name = 'MigrationFailedError';
+
+  /** @param database such as `the tenant acme`; the control database by default */
+  constructor(
+    readonly migration: string,
+    cause: unknown,
+    database = 'the control database',
+  ) {
+    super(
+      `The migration "${migration}" of ${database} failed: ${reasonOf(cause).replace(/\.$/, '')}. It was rolled back, so the previous version of Weir still runs with this database. If tables were changed by hand, restore a backup; otherwise report this message.`,
+      { cause },
+    );
+  }
+
+  /** @returns the same for another database */
+  of(database: string): MigrationFailedError {
+    return new MigrationFailedError(this.migration, this.cause, database);
+  }
+}
+
 /**
  * Error classes of a PostgreSQL server that cannot serve now: connection, resources, operator intervention, system.
  *

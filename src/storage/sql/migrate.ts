@@ -1,5 +1,5 @@
 import { type Kysely, type Migration, Migrator, sql } from 'kysely';
-import { DatabaseMissingError } from './database-errors.ts';
+import { DatabaseMissingError, MigrationFailedError, unavailable } from './database-errors.ts';
 import type { Migrations } from './database-schema.ts';
 import type { OpenDatabase } from './database-server.ts';
 
@@ -40,7 +40,7 @@ export async function migrateExisting<Tables>(
  * migrations only add, so old and new replicas can run together during an update.
  *
  * @returns names of the applied migrations
- * @throws the error of a failed migration
+ * @throws MigrationFailedError, after which the database is as before; the database's error when it is unavailable
  */
 export async function migrate<Tables>(
   database: OpenDatabase<Tables>,
@@ -60,7 +60,12 @@ export async function migrate<Tables>(
       allowUnorderedMigrations: true,
     });
     const { error, results } = await migrator.migrateToLatest();
-    if (error) throw error;
+    if (error) {
+      const failed = results?.find(({ status }) => status === 'Error');
+      // What an operator has to remove has a message of its own.
+      const isDefect = unavailable(error) === error;
+      throw failed && isDefect ? new MigrationFailedError(failed.migrationName, error) : error;
+    }
     return (results ?? []).map(({ migrationName }) => migrationName);
   });
 }
