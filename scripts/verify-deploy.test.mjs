@@ -112,13 +112,13 @@ describe('outcomes', () => {
   test('a table in Markdown has versions and details', () => {
     const proved = { artefact: 'a', tool: 't', result: 'proved', detail: 'x | y', gap: 'z' };
     const missing = { artefact: 'b', tool: 'u', versions: [], result: 'unproved', detail: '', gap: 'none' };
-    const versions = ['example.com/a/cmd/t@v1.2.3', 'u==2.0', '@types/k6@2.3.0', 'systemd 252'];
+    const versions = ['example.com/a/cmd/t@v1.2.3', 'u==2.0', 'example.com/k/v5@v5.7.1', '@types/k6@2.3.0'];
     expect(
       renderMarkdown([{ ...proved, versions }, missing])
         .split('\n')
         .slice(2),
     ).toEqual([
-      '| a | t | t v1.2.3, u 2.0, @types/k6 2.3.0, systemd 252 | x \\| y | z |',
+      '| a | t | t v1.2.3, u 2.0, k v5.7.1, @types/k6 2.3.0 | x \\| y | z |',
       '| b | u |  | **unproved** | none |',
     ]);
   });

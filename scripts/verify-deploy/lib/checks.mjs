@@ -125,7 +125,7 @@ export function renderMarkdown(outcomes) {
 /** A spec without the path of a Go package: `github.com/rhysd/actionlint/cmd/actionlint@v1.7.12` is `actionlint@v1.7.12`. */
 const shortVersion = (spec) =>
   spec
-    .replace(/^[\w-]+(?:\.[\w-]+)+\/(?:\S*\/)?([^/\s]+?)(?:\/v\d+)?@v/, '$1@v')
+    .replace(/^[\w-]+(?:\.[\w-]+)+\/(?:\S*\/)?((?!v\d+@)[^/\s]+)(?:\/v\d+)?@v/, '$1@v')
     .replaceAll('==', ' ')
     .replace(/(?<=.)@/, ' ');
 
