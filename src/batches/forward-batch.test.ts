@@ -136,12 +136,12 @@ async function install({ local = () => false }: { local?: (request: LineRequest)
     },
   };
   const installed = await installBatches(backend, respond, forwarding);
-  /** Advances the clock minute by minute until the batch has ended. */
-  const untilEnd = async (id: string, minutes = 30) => {
-    for (let minute = 0; minute < minutes; minute += 1) {
+  /** Advances the clock until the batch has ended. */
+  const untilEnd = async (id: string, steps = 30, stepMs = MINUTE_MS) => {
+    for (let step = 0; step < steps; step += 1) {
       const batch = await installed.run(id);
       if (batch.endedAt !== null) return batch;
-      installed.clock.advance(MINUTE_MS);
+      installed.clock.advance(stepMs);
     }
     return installed.run(id);
   };
@@ -158,22 +158,22 @@ describe('a forwarded batch', () => {
       await install({
         local: ({ body }) => body.includes('"l7"'),
       });
-    const { id } = await create(lines(250));
+    const { id } = await create(lines(120));
     expect(await run(id)).toMatchObject({ status: 'in_progress', completed: 1 });
     expect([provider.submitted.length, provider.submitted[0]?.lines.length, state.held]).toEqual([
-      1, 249, 2_490,
+      1, 119, 1_190,
     ]);
     provider.batchState = ended;
     const batch = await untilEnd(id);
     expect(batch).toMatchObject({
-      ...{ status: 'completed', total: 250, completed: 250, failed: 0, costPico: 1_750n, inputTokens: 750 },
-      forwarding: { forwarded: { p: 249 }, local: { no_upstream_call: 1 } },
+      ...{ status: 'completed', total: 120, completed: 120, failed: 0, costPico: 840n, inputTokens: 360 },
+      forwarding: { forwarded: { p: 119 }, local: { no_upstream_call: 1 } },
     });
     const { output } = await resultsOf(batch);
     expect(output.map(({ custom_id }) => custom_id)).toEqual(
-      Array.from({ length: 250 }, (_, at) => `l${at}`),
+      Array.from({ length: 120 }, (_, at) => `l${at}`),
     );
-    expect([new Set(usage.map((event) => event.id)).size, usage.length, live.length]).toEqual([249, 249, 1]);
+    expect([new Set(usage.map((event) => event.id)).size, usage.length, live.length]).toEqual([119, 119, 1]);
     expect([provider.discarded, state.held]).toEqual([['remote-1'], 0]);
     // Nothing of it is left.
     expect(await Array.fromAsync(storage.list('batches/'))).toEqual([]);
@@ -278,16 +278,16 @@ describe('a forwarded batch', () => {
   test('runs at the gateway where the provider rejects it, or refuses it for an hour', async () => {
     const status = (upstreamStatus: number) =>
       new GatewayError('upstream_error', 'no', { provider: 'p', upstreamStatus });
-    for (const [failure, minutes] of [
+    for (const [failure, steps] of [
       [status(400), 1],
-      [status(429), 75],
+      [status(429), 6],
     ] as const) {
       const { create, run, untilEnd, provider, live } = await install();
       const { id } = await create(lines(2));
       provider.failure = failure;
       await run(id);
-      if (minutes > 1) expect(live).toEqual([]);
-      expect(await untilEnd(id, minutes)).toMatchObject({
+      if (steps > 1) expect(live).toEqual([]);
+      expect(await untilEnd(id, steps, 15 * MINUTE_MS)).toMatchObject({
         ...{ status: 'completed', completed: 2 },
         forwarding: { forwarded: {}, local: { provider_rejected: 2 } },
       });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
 import { toFile } from 'openai';
 import { isRecord } from '../../src/core/json.ts';
@@ -11,7 +12,7 @@ import { type BatchWire, MockBatchApi } from '../support/mock-batch-api.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { status } from '../support/scripts.ts';
 import { completion, eventually } from './harness.ts';
-import { done } from './helpers/admin.ts';
+import { dataOf, done } from './helpers/admin.ts';
 
 /** Batches that go to the batch APIs of providers, through a gateway with sockets and mocks of three wire formats. */
 
@@ -63,6 +64,7 @@ beforeAll(async () => {
         { id: 'claude', targets: [{ provider: 'an', model: 'claude-x' }] },
         { id: 'local', targets: [{ provider: 'here', model: 'gpt-x' }] },
       ],
+      batches: { concurrency: 2 },
       prices: [
         { model: 'gpt-x', input: '1', output: '10', batch: '0.5' },
         { model: 'claude-x', input: '1', output: '10', batch: '0.5' },
@@ -246,13 +248,77 @@ describe('a batch', () => {
     );
   });
 
+  test("in Anthropic's form goes to Anthropic as it is, and to others translated", async () => {
+    const client = new Anthropic({ baseURL: gateway.url, apiKey: gateway.adminKey });
+    const request = (id: string, model: string) => ({
+      custom_id: id,
+      params: { model, max_tokens: 50, messages: [{ role: 'user' as const, content: 'Hi' }] },
+    });
+    upstream('openai').api.respond = upstream('mistral').api.respond;
+    let batch = await client.messages.batches.create({
+      requests: [request('a', 'claude'), request('b', 'small')],
+    });
+    await eventually(
+      'the batch ends',
+      async () => {
+        batch = await client.messages.batches.retrieve(batch.id);
+        return batch.processing_status === 'ended';
+      },
+      WAIT_MS,
+    );
+    expect(batch.request_counts).toMatchObject({ succeeded: 2 });
+    const found = new Map<string, string>();
+    for await (const { custom_id, result } of await client.messages.batches.results(batch.id)) {
+      found.set(custom_id, JSON.stringify(result));
+    }
+    expect(found.get('a')).toContain('"model":"claude"');
+    expect(found.get('b')).toContain('"model":"small"');
+    expect(upstream('anthropic').api.batches[0]?.lines[0]?.body).toMatchObject({ model: 'claude-x' });
+  });
+
+  test('that a budget has no room for runs at the gateway, until the budget is used up', async () => {
+    await done(gateway, 'POST', '/tenants', {
+      id: 'poor',
+      tier: null,
+      limits: [{ of: 'tokens', max: 800, per: 'month' }],
+    });
+    const { key } = await done(gateway, 'POST', '/tenants/poor/keys', { name: 'k' });
+    const client = gateway.openai({ apiKey: String(key) });
+    const before = upstream('openai').api.batches.length;
+    const small = await ended((await create([line('a')], client)).id, client);
+    expect(small).toMatchObject({ status: 'completed', forwarding: { forwarded: { oa: 1 } } });
+    const large = await ended(
+      (
+        await create(
+          ids(20).map((id) => line(id)),
+          client,
+        )
+      ).id,
+      client,
+    );
+    expect(large).toMatchObject({
+      status: 'completed',
+      forwarding: { forwarded: {}, local: { limits: 20 } },
+    });
+    expect(upstream('openai').api.batches.length - before).toBe(1);
+    // What was reserved is free again, and each line counts with its use.
+    await eventually(
+      'usage counts',
+      async () => {
+        const limits = dataOf(await done(gateway, 'GET', '/tenants/poor/limits'));
+        return limits.some(({ used }) => used === 105);
+      },
+      WAIT_MS,
+    );
+  });
+
   test('that the provider rejects runs at the gateway', async () => {
-    const { api } = upstream('anthropic');
+    const { api } = upstream('openai');
     api.intercept = ({ method, path }) =>
-      method === 'POST' && path === '/v1/messages/batches'
-        ? status(400, { type: 'error', error: { type: 'invalid_request_error', message: 'no batches' } })
+      method === 'POST' && path === '/v1/batches'
+        ? status(400, { error: { message: 'no batches' } })
         : undefined;
-    const { id } = await create([line('a', 'Hi', 'claude')]);
+    const { id } = await create([line('a')]);
     const batch = await ended(id);
     api.intercept = () => undefined;
     expect(batch).toMatchObject({
