@@ -29,11 +29,17 @@ const upstreams = new Map<BatchWire, Upstream>();
 let gateway: Gateway;
 let openai: OpenAI;
 
+/** @returns the response to a question of the guardrail that asks a model; undefined for other requests */
+function verdictOf(text: string): string | undefined {
+  if (!text.includes('You check texts')) return undefined;
+  return text.includes('A cat') ? 'violates' : 'keeps';
+}
+
 async function startUpstream(wire: BatchWire): Promise<Upstream> {
   const mock = await startMockUpstream();
   const api = new MockBatchApi({ wire, completesAtOnce: true });
   // The gateway sends other requests itself.
-  mock.respondAlways((request) => api.handle(request) ?? completion('live'));
+  mock.respondAlways((request) => api.handle(request) ?? completion(verdictOf(request.text()) ?? 'live'));
   upstreams.set(wire, { mock, api });
   return { mock, api };
 }
@@ -63,6 +69,7 @@ beforeAll(async () => {
         { id: 'small', targets: [{ provider: 'mi', model: 'mistral-x' }] },
         { id: 'claude', targets: [{ provider: 'an', model: 'claude-x' }] },
         { id: 'local', targets: [{ provider: 'here', model: 'gpt-x' }] },
+        { id: 'judged', targets: [{ provider: 'oa', model: 'gpt-judged' }] },
       ],
       batches: { concurrency: 2 },
       prices: [
@@ -72,6 +79,10 @@ beforeAll(async () => {
       guardrails: [
         { id: 'no-bomb', kind: 'rules', action: 'block', on: ['input'], rules: { words: ['bomb'] } },
         { id: 'pii', kind: 'pii', action: 'pseudonymise', on: ['input', 'output'] },
+        {
+          ...{ id: 'cats', kind: 'judge', action: 'block', on: ['input'], run: 'beside', models: ['judged'] },
+          judge: { model: 'local', policy: 'Texts must not be about cats.' },
+        },
       ],
     },
   });
@@ -198,6 +209,20 @@ describe('a batch', () => {
     expect(sent).not.toContain('jane.doe');
     expect(sent).toContain('[EMAIL_1]');
     expect(contentOf((await results(batch)).get('a'))).toContain('jane.doe@example.com');
+  });
+
+  test('waits for guardrails that check beside a call: nothing is uploaded before their verdict', async () => {
+    const { mock } = upstream('openai');
+    const { id } = await create([line('good', 'A dog', 'judged'), line('bad', 'A cat', 'judged')]);
+    const batch = await ended(id);
+    expect(batch).toMatchObject({
+      request_counts: { completed: 1, failed: 1 },
+      forwarding: { forwarded: { oa: 1 }, local: { no_upstream_call: 1 } },
+    });
+    expect(contentOf((await results(batch)).get('bad'))).toContain('guardrail_blocked');
+    const uploads = mock.requests.filter(({ path }) => path === '/v1/files').map((request) => request.text());
+    expect(uploads.some((text) => text.includes('A dog'))).toBe(true);
+    expect(uploads.some((text) => text.includes('A cat'))).toBe(false);
   });
 
   test('is metered once, at the price of batches, whatever the provider repeats', async () => {
