@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'bun:test';
+import { afterEach, describe, expect, test } from 'bun:test';
 import {
+  closeBatches,
   DAY_MS,
   failed,
   installBatches as install,
@@ -9,6 +10,8 @@ import {
 } from '../../test/support/batch-installation.ts';
 import { BACKENDS } from '../../test/support/database-servers.ts';
 import { settle } from '../../test/support/fake-clock.ts';
+
+afterEach(closeBatches);
 
 const line = (id: string) =>
   JSON.stringify({ custom_id: id, method: 'POST', url: '/v1/embeddings', body: { model: 'm', input: id } });

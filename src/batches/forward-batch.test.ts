@@ -1,5 +1,12 @@
-import { describe, expect, test } from 'bun:test';
-import { DAY_MS, failed, installBatches, OK, TENANT } from '../../test/support/batch-installation.ts';
+import { afterEach, describe, expect, test } from 'bun:test';
+import {
+  closeBatches,
+  DAY_MS,
+  failed,
+  installBatches,
+  OK,
+  TENANT,
+} from '../../test/support/batch-installation.ts';
 import { BACKENDS } from '../../test/support/database-servers.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isRecord, parseJsonText } from '../core/json.ts';
@@ -13,6 +20,8 @@ import {
 } from '../providers/batch-upstream.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import type { ForwardParts, LineRequest, LineResponse } from './batch-parts.ts';
+
+afterEach(closeBatches);
 
 const [sqlite] = BACKENDS;
 if (!sqlite) throw new Error('no SQLite');

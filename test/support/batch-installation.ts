@@ -1,4 +1,3 @@
-import { afterEach } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,9 +28,10 @@ export const OWNER = { tenant: TENANT, keyId: 'key_1', member: null };
 export const DAY_MS = 86_400_000;
 
 const closers: (() => unknown)[] = [];
-afterEach(async () => {
+/** Ends what `installBatches` has started: for `afterEach` of each file that uses it. */
+export async function closeBatches(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
-});
+}
 
 export const OK: LineResponse = {
   ...{ status: 200, body: '{"usage":{"prompt_tokens":3,\n"completion_tokens":2}}' },
