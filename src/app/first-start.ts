@@ -32,6 +32,16 @@ const MAX_NAMED = 20;
 const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
 export const SYSTEM_ACTOR: ChangeContext = { actor: WEIR, address: '', requestId: '' };
 
+/** @returns the secret that Weir generated for this installation; undefined before that */
+export async function knownSecret(control: Kysely<ControlTables>): Promise<string | undefined> {
+  const row = await control
+    .selectFrom('settings')
+    .select('value')
+    .where('name', '=', SECRET_SETTING)
+    .executeTakeFirst();
+  return row?.value;
+}
+
 /**
  * The secret of this installation, created at the first start. It is stored beside the hashes that it protects, so
  * WEIR_SECRET, which is not, protects them better.

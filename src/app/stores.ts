@@ -23,7 +23,7 @@ import type { Sources } from '../tenancy/change-context.ts';
 import { IdempotentResponses } from '../tenancy/idempotency.ts';
 import { type IdentityProviderSettings, IdentityProviders } from '../tenancy/identity-providers.ts';
 import { Invitations } from '../tenancy/invitations.ts';
-import { KeyRing, recordSecretId } from '../tenancy/key-ring.ts';
+import { assertKnownSecret, KeyRing, recordSecretId } from '../tenancy/key-ring.ts';
 import { SecretDigester } from '../tenancy/key-secrets.ts';
 import { Keys } from '../tenancy/keys.ts';
 import { Members } from '../tenancy/members.ts';
@@ -40,7 +40,7 @@ import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
 import { Users } from '../tenancy/users.ts';
 import { awaitDatabases } from './await-databases.ts';
 import { databaseServers, type StorageObserver, usageConnections } from './database-servers.ts';
-import { ensureDefaultTenant, migrateTenants, storedSecret } from './first-start.ts';
+import { ensureDefaultTenant, knownSecret, migrateTenants, storedSecret } from './first-start.ts';
 
 /** The databases, and the services that read and write them. */
 export interface Stores {
@@ -154,7 +154,9 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       clock,
       newId: (prefix) => `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 20)}`,
     };
-    const secret = env[SECRET_VARIABLE] || (await storedSecret(control));
+    const given = env[SECRET_VARIABLE] || undefined;
+    await assertKnownSecret(control, given ?? (await knownSecret(control)) ?? '');
+    const secret = given ?? (await storedSecret(control));
     const keyRing = new KeyRing(control, secret);
     await keyRing.refresh();
     if (options.publishEvents) await recordSecretId(control, secret);

@@ -110,6 +110,32 @@ export async function recordSecretId(control: Kysely<ControlTables>, secret: str
     .execute();
 }
 
+/**
+ * Rejects a secret that is not the one of this installation, before anything is written with it: all keys and sessions would be
+ * invalid, and what it seals would be lost. A ring checks it itself, and an installation without keys may change it.
+ * @param secret empty where none is set or stored
+ * @throws KeyRingError
+ */
+export async function assertKnownSecret(control: Kysely<ControlTables>, secret: string): Promise<void> {
+  if ((await readText(control)) !== undefined) return;
+  const row = await control
+    .selectFrom('settings')
+    .select('value')
+    .where('name', '=', SECRET_ID_SETTING)
+    .executeTakeFirst();
+  if (!row || row.value === masterIdOf(secret)) return;
+  const key = await control
+    .selectFrom('key_index')
+    .select('id')
+    .where('deleted', '=', 0)
+    .limit(1)
+    .executeTakeFirst();
+  if (!key) return;
+  throw new KeyRingError(
+    'WEIR_SECRET is missing, or is not the one that this installation runs with: its API keys and sessions would be invalid. Set it to that value, or unset it where none was set. To change it, use `weir secrets rotate`; if it is lost, restore a backup with --ignore-secret (docs/secrets.md).',
+  );
+}
+
 /** Changes the stored ring, for `weir secrets rotate`. */
 export class KeyRingEditor {
   /** @param secret of the installation, which every key is sealed with from now on */

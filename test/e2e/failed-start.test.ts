@@ -6,6 +6,7 @@ import { openControlDatabase } from '../../src/storage/sql/control-database.ts';
 import { CONTROL_MIGRATIONS } from '../../src/storage/sql/migrations/control.ts';
 import { SqliteServer } from '../../src/storage/sql/sqlite-server.ts';
 import { freePort } from '../support/free-port.ts';
+import { gatewayInProcess } from '../support/gateway-in-process.ts';
 import { temporaryFolder } from '../support/secret-stores/fixture.ts';
 import { weir } from './harness.ts';
 
@@ -25,6 +26,28 @@ async function damaged(change: (database: Database) => void): Promise<void> {
   change(database);
   database.close();
 }
+
+test('a secret that is missing or wrong stops the start before it writes, while there are keys', async () => {
+  const start = (secret: string) =>
+    gatewayInProcess({ env: { DATABASE_URL: `sqlite:${folder.path}`, WEIR_SECRET: secret } });
+  const first = await start('the first secret of it');
+  await first.close();
+  // Without keys, nothing is lost.
+  const second = await start('the secret that stays');
+  const { adminKey: key } = second;
+  const made = await second.call('POST', '/admin/v1/tenants/default/keys', { key, body: { name: 'k' } });
+  expect(made.status).toBe(201);
+  await second.close();
+  for (const wrong of ['', 'the first secret of it']) {
+    await expect(start(wrong)).rejects.toThrow(/^WEIR_SECRET is missing, or is not the one/);
+  }
+  const database = new Database(join(folder.path, 'control.sqlite'));
+  expect(database.query("SELECT name FROM settings WHERE name = 'secret'").all()).toEqual([]);
+  database.close();
+  const again = await start('the secret that stays');
+  expect((await again.call('GET', '/v1/models', { key: String(made.body.key) })).status).toBe(200);
+  await again.close();
+}, 60_000);
 
 async function serve() {
   const port = String(await freePort());

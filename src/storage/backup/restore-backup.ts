@@ -110,9 +110,9 @@ export async function restoreBackup(options: RestoreOptions, plan: RestorePlan):
       const target = { server: main, database: CONTROL_DATABASE, schema: CONTROL_SCHEMA };
       await source.load<ControlTables>(saved, target, async (db) => {
         await relocateTenants(db, restored, manifest.deleted_tenants, now().getTime());
-        // Keys that no secret at hand opens would stop the start.
+        // Keys that no secret at hand opens, and the id of the secret before, would stop the start.
         if (options.acceptOtherSecret)
-          await db.deleteFrom('settings').where('name', '=', 'key_ring').execute();
+          await db.deleteFrom('settings').where('name', 'in', ['key_ring', 'secret_id']).execute();
       });
       restoredOne(saved);
     }
