@@ -8,6 +8,7 @@ import type { AttemptTrace } from './attempt-trace.ts';
 import { JoinedAttempt, type JoiningOptions } from './joined-attempt.ts';
 import { sharedForm } from './joined-call.ts';
 import { type JoinedCallResult, MicroBatch } from './micro-batch.ts';
+import type { DispatchLimits } from './options.ts';
 import type { DispatchScope } from './request.ts';
 
 /** Batches that wait at the same time. Further calls are sent alone. */
@@ -33,6 +34,7 @@ export type JoinAttempt = (options: JoiningOptions, startedAt: number) => Joined
 interface MicroBatcherOptions {
   readonly clock: Clock;
   readonly observer: MicroBatchObserver;
+  readonly limits: Pick<DispatchLimits, 'answerMs'>;
 }
 
 /**
@@ -58,12 +60,14 @@ export class MicroBatcher {
     const { microBatch } = route;
     if (!microBatch) return undefined;
     const settings = { ...microBatch, maxInputs: Math.min(microBatch.maxInputs, mostInputs) };
-    const { clock } = this.options;
+    const { clock, limits } = this.options;
     // A call that fills a batch alone, or has no time to wait.
     if (call.embedding.inputs.length >= settings.maxInputs || call.text.length >= settings.maxBytes) {
       return undefined;
     }
-    if (deadlineAt - clock.now() <= 2 * settings.windowMs) return undefined;
+    // The time that the target has begins with the attempt, before the window.
+    const targetMs = target.timeoutMs ?? target.provider.timeoutMs ?? limits.answerMs;
+    if (Math.min(deadlineAt - clock.now(), targetMs) <= 2 * settings.windowMs) return undefined;
     if (request.routing.attempts.some(wasFailedByJoining)) return undefined;
     const form = hasExactNumbers(call.text) ? sharedForm(call) : undefined;
     if (form === undefined) return undefined;

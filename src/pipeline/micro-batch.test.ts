@@ -143,6 +143,15 @@ test('a client that leaves takes nothing from the others', async () => {
   expect([transport.last.aborts, calls.at(-1)]).toEqual([1, 'asked 2 cancelled']);
 });
 
+test('a window as long as the time of the target joins nothing', async () => {
+  const { transport, send } = start({ windowMs: 500 });
+  const sent = [send('a'), send('bb')];
+  await settle();
+  expect(transport.upstreamCalls.map(inputsOf)).toEqual(['a', 'bb']);
+  for (const call of transport.upstreamCalls) respond(call);
+  expect(await Promise.all(sent.map(({ outcome }) => outcome))).toEqual([[1], [2]]);
+});
+
 test('each request keeps its own deadline, and one without time is sent alone', async () => {
   const { transport, send, pass } = start();
   const [short, long] = [send('a', { deadlineAt: 50 }), send('bb')];

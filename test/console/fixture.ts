@@ -173,7 +173,7 @@ export async function visiting(
 export async function eventually(
   what: string,
   holds: () => Promise<boolean>,
-  withinMs = 10_000,
+  withinMs = 20_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {
