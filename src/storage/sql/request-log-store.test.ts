@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { createQueryId, type KyselyPlugin, type RootOperationNode, sql } from 'kysely';
 import { BACKENDS, type TestServer } from '../../../test/support/database-servers.ts';
 import { FakeClock } from '../../../test/support/fake-clock.ts';
 import { SecretBox } from '../../platform/secret-box.ts';
@@ -70,6 +71,42 @@ for (const backend of BACKENDS) {
       await store.erase(SCOPE, { before: 2_000 });
       await put(store, 8);
       expect((await page(end)).rows.map(({ sequence }) => sequence)).toEqual([1_009, 1_010]);
+      await databases.close();
+    });
+
+    test('reads and counts what exports send by the index of numbers', async () => {
+      const { databases, store } = await create();
+      await store.put(SCOPE, [row(0), row(1)]);
+      const nodes: RootOperationNode[] = [];
+      const recorder: KyselyPlugin = {
+        transformQuery: ({ node }) => {
+          nodes.push(node);
+          return node;
+        },
+        transformResult: async ({ result }) => result,
+      };
+      const plans = await databases.use(SCOPE, async (db) => {
+        await exportedLog(db.withPlugin(recorder), 0, { since: 0, limit: 10, maxBytes: 1_000 });
+        await waitingLog(db.withPlugin(recorder), { sequence: 0, line: 0 }, 0);
+        const explain = backend.name === 'SQLite' ? 'EXPLAIN QUERY PLAN' : 'EXPLAIN';
+        return db.transaction().execute(async (transaction) => {
+          // A table of two rows is scanned where PostgreSQL may do so.
+          if (backend.name !== 'SQLite') await sql`SET LOCAL enable_seqscan = off`.execute(transaction);
+          const found: string[] = [];
+          for (const node of nodes) {
+            const query = transaction.getExecutor().compileQuery(node, createQueryId());
+            const explained = { ...query, sql: `${explain} ${query.sql}` };
+            found.push(JSON.stringify((await transaction.executeQuery(explained)).rows));
+          }
+          return found;
+        });
+      });
+      expect(plans.length).toBe(3);
+      for (const plan of plans) {
+        // PostgreSQL chooses between indexes by the contents of the table.
+        if (backend.name === 'SQLite') expect(plan).toContain('request_log_sequence');
+        expect(plan).not.toMatch(/SCAN request_log|Seq Scan on request_log/);
+      }
       await databases.close();
     });
 
