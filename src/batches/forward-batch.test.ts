@@ -41,6 +41,8 @@ class FakeProvider implements BatchUpstream {
   readonly submitted: BatchSubmission[] = [];
   readonly cancelled: string[] = [];
   readonly discarded: string[] = [];
+  /** Results that were read. */
+  resultsRead = 0;
   batchState: UpstreamBatchState = { kind: 'running' };
   found: FoundSubmission = { kind: 'none' };
   /** Thrown by each method, while it is set. */
@@ -76,6 +78,7 @@ class FakeProvider implements BatchUpstream {
     const [latest] = this.submitted.toReversed();
     for (const { id } of latest?.lines.toReversed() ?? []) {
       const result = this.resultOf(id);
+      this.resultsRead += 1;
       if (result) yield result;
     }
   }
@@ -98,10 +101,22 @@ const USAGE: Omit<UsageEvent, 'id' | 'requestId'> = {
   ...{ estimated: false, durationMs: 0, firstEventMs: null },
 };
 
+interface FakeState {
+  isConfigured: boolean;
+  room: number;
+  held: number;
+  usageFailures: number;
+  /** Usage is stored when its promise resolves. */
+  beforeUsage: (() => Promise<void>) | undefined;
+}
+
 /** @param local whether a line cannot be forwarded */
 async function install({ local = () => false }: { local?: (request: LineRequest) => boolean } = {}) {
   const provider = new FakeProvider();
-  const state = { isConfigured: true, room: Number.POSITIVE_INFINITY, held: 0, usageFailures: 0 };
+  const state: FakeState = {
+    ...{ isConfigured: true, room: Number.POSITIVE_INFINITY, held: 0, usageFailures: 0 },
+    beforeUsage: undefined,
+  };
   const usage: UsageEvent[] = [];
   const live: string[] = [];
   const respond = (request: LineRequest): LineResponse => {
@@ -137,6 +152,7 @@ async function install({ local = () => false }: { local?: (request: LineRequest)
       };
     },
     async storeUsage(events) {
+      await state.beforeUsage?.();
       if (state.usageFailures > 0) {
         state.usageFailures -= 1;
         throw new Error('the database is gone');
@@ -254,6 +270,27 @@ describe('a forwarded batch', () => {
     await run(id);
     expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 3, costPico: 21n });
     expect(new Set(usage.map((event) => event.id)).size).toBe(3);
+  });
+
+  test('reads no more results than it can hold while the database is slow', async () => {
+    const { create, run, untilEnd, provider, state, clock, worker } = await install();
+    const { id } = await create(lines(60));
+    await run(id);
+    provider.batchState = ended;
+    const [started, database] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    state.beforeUsage = () => {
+      started.resolve();
+      return database.promise;
+    };
+    clock.advance(MINUTE_MS);
+    worker.wake();
+    await started.promise;
+    // Long enough to read all of them.
+    for (let turn = 0; turn < 1_000; turn += 1) await Promise.resolve();
+    expect(provider.resultsRead).toBeLessThanOrEqual(5);
+    database.resolve();
+    await worker.idle();
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 60 });
   });
 
   test('has an error for each line that failed or is missing, and runs those that did not run', async () => {

@@ -2,13 +2,22 @@ import type { BatchResultRow } from '../storage/sql/batch-tables.ts';
 
 /** Rows of one statement. */
 const MAX_ROWS = 50;
+/** Characters of the bodies of one statement; a longer body has a statement of its own. */
+export const MAX_CHARACTERS = 8 * 1024 * 1024;
+
+/** Rows that one statement stores. */
+interface RowGroup {
+  readonly rows: BatchResultRow[];
+  characters: number;
+  readonly written: PromiseWithResolvers<void>;
+}
 
 /**
  * Stores results as they come: those that arrive while others are being stored share the next transaction. A process that is
  * killed loses only those, and their lines run again.
  */
 export class ResultWriter {
-  #waiting: BatchResultRow[] = [];
+  readonly #waiting: RowGroup[] = [];
   #writing: Promise<void> | undefined;
   #failure: unknown;
   /** The batch takes no more results. */
@@ -17,12 +26,23 @@ export class ResultWriter {
   /** @param store returns false when the batch takes no more */
   constructor(private readonly store: (rows: readonly BatchResultRow[]) => Promise<boolean>) {}
 
-  /** Stores a result in the background. */
-  add(row: BatchResultRow): void {
-    this.#waiting.push(row);
+  /**
+   * Stores a result in the background.
+   * @returns a promise that resolves when the row is no longer in memory, whether it is stored or not; never rejects
+   */
+  add(row: BatchResultRow): Promise<void> {
+    const characters = row.body.length;
+    let group = this.#waiting.at(-1);
+    if (!group || group.rows.length >= MAX_ROWS || group.characters + characters > MAX_CHARACTERS) {
+      group = { rows: [], characters: 0, written: Promise.withResolvers() };
+      this.#waiting.push(group);
+    }
+    group.rows.push(row);
+    group.characters += characters;
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = undefined;
     });
+    return group.written.promise;
   }
 
   /** Resolves when all is stored. @throws the database's error */
@@ -38,14 +58,13 @@ export class ResultWriter {
 
   /** Never rejects. */
   async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0 && !this.isClosed && this.#failure === undefined) {
-      const rows = this.#waiting.splice(0, MAX_ROWS);
+    for (let group = this.#waiting.shift(); group; group = this.#waiting.shift()) {
       try {
-        if (!(await this.store(rows))) this.isClosed = true;
+        if (!this.isClosed && !this.hasFailed && !(await this.store(group.rows))) this.isClosed = true;
       } catch (error) {
         this.#failure = error;
       }
+      group.written.resolve();
     }
-    this.#waiting = [];
   }
 }

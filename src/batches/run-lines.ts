@@ -134,7 +134,9 @@ export class RunLines implements JobHandler {
       const until = clock.wallTime() + (pause?.ms ?? 0);
       // What will not be better within the batch's time is its result.
       if (pause === undefined || until >= batch.expiresAt) {
-        writer.add(resultRow(batch, line, requestId, { ...response, costPico: spent }, clock.wallTime()));
+        void writer.add(
+          resultRow(batch, line, requestId, { ...response, costPico: spent }, clock.wallTime()),
+        );
         onLine(response.status === 200 ? 'completed' : 'failed');
         return;
       }
@@ -143,7 +145,7 @@ export class RunLines implements JobHandler {
         run.waitUntil = Math.max(run.waitUntil ?? 0, until);
         if (spent === 0) return;
         const waiting = { status: WAITING, body: '', error: undefined, costPico: spent };
-        writer.add(resultRow(batch, line, requestId, waiting, clock.wallTime()));
+        void writer.add(resultRow(batch, line, requestId, waiting, clock.wallTime()));
         return;
       }
       if (!(await slept(clock.sleep(pause.ms, signal)))) return;

@@ -163,7 +163,9 @@ class Settling {
       return;
     }
     this.#usage.set(line.number, replay.usage);
-    writer.add(resultRow(batch, line, requestId, response, clock.wallTime()));
+    const written = writer.add(resultRow(batch, line, requestId, response, clock.wallTime()));
     onLine(response.status === 200 ? 'completed' : 'failed');
+    // The line counts as running until its row is written, which bounds the rows in memory.
+    await written;
   }
 }
