@@ -72,14 +72,22 @@ export function createBatches(options: BatchOptions): BatchServices {
     onLine: (outcome) => metrics.jobs.batchLines.labels(outcome).inc(),
   };
   const batches = new Batches(parts);
+  const forward = new ForwardBatch(parts, forwardParts(options));
   const handlers = [
     ...[new PrepareBatch(parts), new RunLines(parts), new FinishBatch(parts), new PlanForwards(parts)],
-    new ForwardBatch(parts, forwardParts(options)),
+    forward,
   ];
   for (const handler of handlers) queued.worker.register(handler);
   return {
     ...{ files, batches },
     jobs: [
+      {
+        name: 'keep what forwarded batches reserve',
+        everyMs: 10_000,
+        impact:
+          'another process may reserve it again; what completed batches reserved stays reserved until the next run',
+        run: () => forward.keepHolds(),
+      },
       {
         name: 'end batches whose time has passed',
         byParent: true,

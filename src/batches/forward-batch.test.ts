@@ -262,6 +262,42 @@ describe('a forwarded batch', () => {
     expect([provider.submitted.length, usage.length]).toEqual([1, 3]);
   });
 
+  test('reserves its use once, whichever gateways poll it', async () => {
+    const { create, run, provider, clock, startWorker, batches, state, keepHolds } = await install();
+    const { id } = await create(lines(3));
+    await run(id);
+    expect(state.held).toBe(30);
+    const next = startWorker('gw_2');
+    const poll = async () => {
+      clock.advance(30_000);
+      next.wake();
+      await next.idle();
+      const { held } = state;
+      await keepHolds();
+      return held;
+    };
+    expect([await poll(), await poll(), await poll()]).toEqual([30, 30, 30]);
+    provider.batchState = ended;
+    for (let step = 0; step < 4; step += 1) await poll();
+    expect((await batches.get(TENANT, id)).status).toBe('completed');
+    expect(state.held).toBe(0);
+  });
+
+  test('is reserved again by another gateway when its holder is gone', async () => {
+    const { create, run, clock, startWorker, state } = await install();
+    const { id } = await create(lines(3));
+    await run(id);
+    const next = startWorker('gw_2');
+    // The first process does not say that it lives.
+    state.held = 0;
+    for (let minute = 0; minute < 2; minute += 1) {
+      clock.advance(MINUTE_MS);
+      next.wake();
+      await next.idle();
+    }
+    expect(state.held).toBe(30);
+  });
+
   test('whose usage could not be stored stores it with the next attempt, before its results', async () => {
     const { create, run, untilEnd, provider, state, usage } = await install();
     const { id } = await create(lines(3));

@@ -15,10 +15,11 @@ import { changeForward, forwardById, knownRemotes } from '../storage/sql/batch-f
 import { batchById, changeBatch } from '../storage/sql/batch-store.ts';
 import type { BatchForwardRow, BatchRow } from '../storage/sql/batch-tables.ts';
 import { batchOf, hasEnded } from './batch.ts';
-import { type BatchParts, FORWARD, type ForwardParts, LINES, type UseHold } from './batch-parts.ts';
+import { type BatchParts, FORWARD, type ForwardParts, LINES } from './batch-parts.ts';
 import { ForwardSummary, forwardingOf } from './forward-summary.ts';
 import { sumUp } from './line-results.ts';
 import { inputChunks, localJob } from './local-lines.ts';
+import { PartHolds } from './part-holds.ts';
 import { settlePart } from './settle-part.ts';
 import { partLines, upstreamLineId } from './upstream-part.ts';
 
@@ -51,13 +52,19 @@ export class ForwardBatch implements JobHandler {
   readonly kind = FORWARD;
   readonly concurrency = 2;
   readonly maxAttempts = 1_000;
-  /** What submitted parts have reserved, by part. */
-  readonly #holds = new Map<string, UseHold>();
+  readonly #holds: PartHolds;
 
   constructor(
     private readonly parts: BatchParts,
     private readonly forwarding: ForwardParts,
-  ) {}
+  ) {
+    this.#holds = new PartHolds(parts, forwarding.hold);
+  }
+
+  /** Keeps what this process has reserved, and ends what other processes have completed; to be called every few seconds. */
+  keepHolds(): Promise<void> {
+    return this.#holds.keep();
+  }
 
   async run(job: LeasedJob, context: JobContext): Promise<JobResult> {
     const { control, clock } = this.parts;
@@ -98,7 +105,7 @@ export class ForwardBatch implements JobHandler {
   async #submit(run: PartRun): Promise<JobResult> {
     const { control, clock, storage } = this.parts;
     const { forward, upstream, row } = run;
-    if (!(await this.#hold(row, forward))) return this.#runLocally(run, 'limits');
+    if (!(await this.#holds.take(row, forward))) return this.#runLocally(run, 'limits');
     const token = randomBytes(12).toString('hex');
     const submitted_at = clock.wallTime();
     const intent = { state: 'submitting', token, submitted_at };
@@ -123,28 +130,6 @@ export class ForwardBatch implements JobHandler {
     }
   }
 
-  /** Reserves what the lines may use, once in each process. @returns false where the limits have no room for all of them */
-  async #hold(row: BatchRow, forward: BatchForwardRow): Promise<boolean> {
-    const name = nameOf(forward);
-    if (this.#holds.has(name)) return true;
-    const { tokens, nano_usd: nanoUsd } = forward;
-    try {
-      const hold = await this.forwarding.hold(batchOf(row), { tokens, nanoUsd });
-      if (hold) this.#holds.set(name, hold);
-      return true;
-    } catch (error) {
-      // Also a key that is gone: its lines fail one by one.
-      if (!(error instanceof GatewayError) || error.status >= 500) throw error;
-      return false;
-    }
-  }
-
-  #release(forward: BatchForwardRow): void {
-    const name = nameOf(forward);
-    this.#holds.get(name)?.release();
-    this.#holds.delete(name);
-  }
-
   /** The response to the submission was lost, or the process was killed. */
   async #recover(run: PartRun): Promise<JobResult> {
     const { control, clock } = this.parts;
@@ -165,14 +150,14 @@ export class ForwardBatch implements JobHandler {
 
   async #poll(run: PartRun): Promise<JobResult> {
     const { forward, upstream, row, isOver } = run;
-    // After a restart, others must not use what the lines will.
-    await this.#hold(row, forward);
     const state = await upstream.state(forward.remote);
     if (state.kind === 'running') {
+      // After a restart, others must not use what the lines will.
+      await this.#holds.take(row, forward);
       if (isOver) await upstream.cancel(forward.remote);
       return this.#later(forward, isOver ? FIRST_POLL_MS : 0);
     }
-    this.#release(forward);
+    await this.#holds.release(forward);
     if (state.kind === 'rejected') return this.#runLocally(run, 'provider_rejected');
     const settled = await settlePart(this.parts, this.forwarding, {
       ...{ batch: batchOf(row), forward, upstream, isPartial: state.isPartial, signal: run.context.signal },
@@ -221,7 +206,7 @@ export class ForwardBatch implements JobHandler {
     returned?: { readonly reason: LocalReason; readonly count: number },
   ): Promise<JobResult> {
     const { control, queue } = this.parts;
-    this.#release(forward);
+    await this.#holds.release(forward);
     await control.transaction().execute(async (transaction) => {
       // Locks the batch: its summary has one writer.
       const locked = await changeBatch(transaction, row.id, ['in_progress'], {});
@@ -252,7 +237,7 @@ export class ForwardBatch implements JobHandler {
   /** The batch has ended without this part, or was deleted. */
   async #abandon(forward: BatchForwardRow, upstream: BatchUpstream | undefined): Promise<JobResult> {
     const { control } = this.parts;
-    this.#release(forward);
+    await this.#holds.release(forward);
     if (forward.remote !== '') await upstream?.cancel(forward.remote);
     await control
       .deleteFrom('batch_forwards')
@@ -276,10 +261,6 @@ export class ForwardBatch implements JobHandler {
     const pause = Math.min(LAST_POLL_MS, Math.max(FIRST_POLL_MS, age / POLL_SHARE));
     return { retryAt: now + Math.max(pause, Math.min(least, 5 * LAST_POLL_MS)) };
   }
-}
-
-function nameOf({ batch, part }: BatchForwardRow): string {
-  return `${batch}:${part}`;
 }
 
 /** Whether a provider that rejects a submission would reject it again. */

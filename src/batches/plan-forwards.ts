@@ -201,6 +201,7 @@ class Plan {
       ...{ batch: id, part, tenant, provider, account, model, endpoint, object, lines: open.lines },
       ...{ first_chunk: open.first, last_chunk: open.last, tokens: open.tokens, nano_usd: open.nanoUsd },
       ...{ state: 'planned', token: '', remote: '', submitted_at: 0, created_at: clock.wallTime() },
+      ...{ holder: '', held_until: 0 },
     });
     const payload = JSON.stringify({ batch: id, part });
     this.jobs.push({ id: `${id}:forward:${part}`, kind: FORWARD, tenant, payload });

@@ -97,6 +97,7 @@ export async function installBatches(
     forwards: () => forwarding !== undefined,
   };
   const batches = new Batches(parts);
+  const forwards: ForwardBatch[] = [];
   const startWorker = (owner: string) => {
     const started = new JobWorker({ queue, clock, events, owner, random: () => 0.5 });
     for (const handler of [new PrepareBatch(parts), new RunLines(parts), new FinishBatch(parts)]) {
@@ -104,7 +105,9 @@ export async function installBatches(
     }
     if (forwarding) {
       started.register(new PlanForwards(parts));
-      started.register(new ForwardBatch(parts, forwarding));
+      const forward = new ForwardBatch(parts, forwarding);
+      forwards.push(forward);
+      started.register(forward);
     }
     closers.push(() => started.close());
     return started;
@@ -121,6 +124,10 @@ export async function installBatches(
     }));
   return {
     ...{ batches, control, clock, worker, files, upload, databases, queue, storage, state, startWorker },
+    /** As the periodic job of each worker's process does. */
+    async keepHolds() {
+      for (const forward of forwards) await forward.keepHolds();
+    },
     async create(lines: readonly string[], given: Partial<Parameters<Batches['create']>[1]> = {}) {
       const { id: inputFile } = await upload(lines.join('\n'));
       return batches.create(OWNER, {

@@ -82,3 +82,60 @@ export async function knownRemotes(
 export async function deleteForwards(db: Kysely<ControlTables>, batch: string): Promise<void> {
   await db.deleteFrom('batch_forwards').where('batch', '=', batch).where('state', '=', 'done').execute();
 }
+
+/** A process that has reserved what parts use, until Unix milliseconds. */
+export interface ForwardHolder {
+  readonly holder: string;
+  readonly until: number;
+}
+
+/** Makes a process the holder of a part. @returns false where another one is, or the part is done */
+export async function takeHolder(
+  db: Kysely<ControlTables>,
+  { batch, part }: ForwardKey,
+  { holder, until }: ForwardHolder,
+  now: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('batch_forwards')
+    .set({ holder, held_until: until })
+    .where('batch', '=', batch)
+    .where('part', '=', part)
+    .where('state', '!=', 'done')
+    .where((is) => is.or([is('holder', 'in', ['', holder]), is('held_until', '<=', now)]))
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** Leaves a part without a holder. */
+export async function giveUpHolder(db: Kysely<ControlTables>, { batch, part }: ForwardKey): Promise<void> {
+  await db
+    .updateTable('batch_forwards')
+    .set({ holder: '', held_until: 0 })
+    .where('batch', '=', batch)
+    .where('part', '=', part)
+    .execute();
+}
+
+/** Extends the time for all parts of a holder. */
+export async function extendHolders(
+  db: Kysely<ControlTables>,
+  { holder, until }: ForwardHolder,
+): Promise<void> {
+  await db
+    .updateTable('batch_forwards')
+    .set({ held_until: until })
+    .where('holder', '=', holder)
+    .where('state', '!=', 'done')
+    .execute();
+}
+
+/** @returns the parts of a holder that are not done */
+export function heldBy(db: Kysely<ControlTables>, holder: string): Promise<ForwardKey[]> {
+  return db
+    .selectFrom('batch_forwards')
+    .select(['batch', 'part'])
+    .where('holder', '=', holder)
+    .where('state', '!=', 'done')
+    .execute();
+}

@@ -94,6 +94,10 @@ export interface BatchForwardRow {
   /** Of the last submission; 0 before. */
   submitted_at: number;
   created_at: number;
+  /** The process that has reserved what the lines use; empty for none. */
+  holder: string;
+  /** When that process counts as gone. */
+  held_until: number;
 }
 
 /** Files and batches in the control database. */

@@ -126,3 +126,16 @@ export async function addBatchForwards(db: Kysely<unknown>): Promise<void> {
     .$call(asPrimaryKey(db))
     .execute();
 }
+
+/** Which process has reserved what a part uses. */
+export async function addForwardHolders(db: Kysely<unknown>): Promise<void> {
+  // Processes of the version before add rows without them.
+  await db.schema
+    .alterTable('batch_forwards')
+    .addColumn('holder', 'text', (column) => column.notNull().defaultTo(''))
+    .execute();
+  await db.schema
+    .alterTable('batch_forwards')
+    .addColumn('held_until', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute();
+}

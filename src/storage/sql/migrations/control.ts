@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
 import { addAlerts } from './alerts.ts';
 import { addAsyncRequests } from './async.ts';
-import { addBatches, addBatchForwards } from './batches.ts';
+import { addBatches, addBatchForwards, addForwardHolders } from './batches.ts';
 import { addBilling } from './billing.ts';
 import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 import { addEventLog } from './events.ts';
@@ -230,4 +230,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
   '0023_exports': { up: addExports },
   '0024_export_control': { up: addExportControl },
   '0025_batch_forwards': { up: addBatchForwards },
+  '0026_forward_holders': { up: addForwardHolders },
 };
