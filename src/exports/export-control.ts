@@ -234,7 +234,7 @@ export class ExportControl {
     for (let at = 0; at < tenants.length; at += COUNTED_AT_ONCE) {
       const some = tenants.slice(at, at + COUNTED_AT_ONCE).map(async (tenant) => {
         const row = cursors.get(tenant);
-        const since = Math.min(head.started_at, row?.started_at ?? head.started_at);
+        const since = row?.started_at ?? head.started_at;
         try {
           const from = row ?? { sequence: 0, line: 0 };
           return waitingOf(await this.options.sources[source].waiting(tenant, from, since));

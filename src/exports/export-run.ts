@@ -120,13 +120,13 @@ export class ExportRun {
     signal: AbortSignal,
     lease: (ms: number) => Promise<number | undefined>,
   ): Promise<string | undefined> {
-    const { control, clock } = this.options;
+    const { control } = this.options;
     const { maxRecords, maxBytes, maxRecordBytes } = one;
     let row = known;
     for (let batches = 0; batches < BATCHES_AT_ONCE; batches += 1) {
       const from = row ?? { sequence: 0, line: 0 };
-      // A tenant that was rewound begins earlier than the export.
-      const begin = Math.min(since, row?.started_at ?? since);
+      // A tenant that was rewound begins at a time of its own.
+      const begin = row?.started_at ?? since;
       const limits = { since: begin, maxRecords, maxBytes, maxRecordBytes };
       const page = await one.source.read(tenant, from, limits);
       const isUnchanged = page.end.sequence === from.sequence && page.end.line === from.line;
@@ -136,9 +136,9 @@ export class ExportRun {
       }
       if (signal.aborted || (await lease(LEASE_MS)) === undefined) return undefined;
       if (!row) {
-        row = await openExportCursor(control, one.cursor, tenant, clock.wallTime());
+        row = await openExportCursor(control, one.cursor, tenant, since);
         // It was rewound meanwhile.
-        if (row.started_at < begin) continue;
+        if (row.started_at !== begin) continue;
         await this.options.onBegin(one, tenant);
       }
       const next = await this.#send(one, row, page, signal);

@@ -249,6 +249,30 @@ test('are paused, resumed and rewound; what waits and fails is shown without sec
   await close();
 });
 
+test('a rewind to a time after the beginning sends no earlier records', async () => {
+  const { log, visit, controls, close } = await installation();
+  clock.advance(10);
+  await log('a', ['old']);
+  await visit();
+  clock.advance(1_000);
+  const from = clock.wallTime();
+  await log('a', ['new']);
+  await visit();
+  batches = [];
+  expect(await controls.rewind('prompts', from, 'a')).toMatchObject({
+    waiting: { records: 1, oldestAt: from },
+  });
+  await visit();
+  expect(ids('a')).toEqual(['new']);
+  // A tenant's first records may be from before its first visit.
+  clock.advance(1);
+  await log('b', ['early']);
+  clock.advance(1_000);
+  await visit();
+  expect(ids('b')).toEqual(['early']);
+  await close();
+});
+
 test('a failure ends when what could not be sent is erased', async () => {
   const { log, visit, store, controls, close } = await installation();
   clock.advance(1);

@@ -179,14 +179,18 @@ export async function allExportCursors(control: Control): Promise<ExportCursorRo
   return rows.map(numbered);
 }
 
-/** Adds the cursor of a tenant, at the beginning. @returns it, or the one that was there */
+/**
+ * Adds the cursor of a tenant, at the beginning.
+ * @param since Unix milliseconds; earlier records are not sent
+ * @returns it, or the one that was there
+ */
 export async function openExportCursor(
   control: Control,
   id: string,
   tenant: string,
-  now: number,
+  since: number,
 ): Promise<ExportCursorRow> {
-  await insertCursor(control, id, tenant, now);
+  await insertCursor(control, id, tenant, since);
   const row = await control
     .selectFrom('export_cursors')
     .selectAll()
@@ -230,7 +234,7 @@ export async function advanceExport(
   return numUpdatedRows === 1n;
 }
 
-async function insertCursor(control: Control, id: string, tenant: string, now: number): Promise<void> {
+async function insertCursor(control: Control, id: string, tenant: string, startedAt: number): Promise<void> {
   await control
     .insertInto('export_cursors')
     .values({
@@ -245,7 +249,7 @@ async function insertCursor(control: Control, id: string, tenant: string, now: n
         next_at: 0,
         error: '',
       },
-      ...{ owner: '', lease_until: 0, started_at: now, updated_at: now },
+      ...{ owner: '', lease_until: 0, started_at: startedAt, updated_at: startedAt },
     })
     .onConflict((conflict) => conflict.columns(['export', 'tenant']).doNothing())
     .execute();

@@ -28,7 +28,7 @@ interface ExportCursorTable {
   sent_at: Generated<number>;
   owner: string;
   lease_until: number;
-  /** Earlier records are not sent. A tenant's row may have an earlier time, after it was rewound. */
+  /** Earlier records are not sent. A tenant's row has the time of the export, and after a rewind one of its own. */
   started_at: number;
   updated_at: number;
 }
