@@ -41,7 +41,7 @@ export interface ExportRunOptions {
   readonly random: () => number;
   /** All tenants of this gateway's region. */
   readonly tenants: () => readonly string[];
-  /** Called before the first records of a tenant are sent. */
+  /** Called before the first records of a tenant are sent; again where it cannot be known that they were. */
   readonly onBegin: (one: Export, tenant: string) => Promise<void>;
 }
 
@@ -135,11 +135,13 @@ export class ExportRun {
         return undefined;
       }
       if (signal.aborted || (await lease(LEASE_MS)) === undefined) return undefined;
+      if (isUnsent(row) && page.records.length + page.unreadable.length > 0) {
+        await this.options.onBegin(one, tenant);
+      }
       if (!row) {
         row = await openExportCursor(control, one.cursor, tenant, since);
         // It was rewound meanwhile.
         if (row.started_at !== begin) continue;
-        await this.options.onBegin(one, tenant);
       }
       const next = await this.#send(one, row, page, signal);
       if (!next || signal.aborted) return undefined;
@@ -194,7 +196,8 @@ export class ExportRun {
     if (failure)
       events.emit('export.failed', { ...names, failures, error: failure.reason, lag: lagOf(records[done]) });
     const { error, nextAt } = progress;
-    return { ...row, ...{ sequence: to.sequence, line: to.line, failures, error, next_at: nextAt } };
+    const counts = { sent: row.sent + sent, dropped: row.dropped + dropped.length };
+    return { ...row, ...counts, sequence: to.sequence, line: to.line, failures, error, next_at: nextAt };
   }
 
   #pause(failures: number, retryAfter: string | undefined): number {
@@ -203,4 +206,9 @@ export class ExportRun {
     const wanted = /^\d{1,7}$/.test(retryAfter ?? '') ? Math.min(Number(retryAfter), MAX_RETRY_AFTER) : 0;
     return Math.max(varied, wanted * 1_000);
   }
+}
+
+/** Whether nothing of a tenant was sent or attempted. A rewind adds a row too, so its absence alone does not tell. */
+function isUnsent(row: ExportCursorRow | undefined): boolean {
+  return row === undefined || row.sent + row.dropped + row.failures === 0;
 }

@@ -29,6 +29,8 @@ let outcome: SinkOutcome;
 let onBatch: () => Promise<void>;
 let logging: Set<string>;
 const begun: string[] = [];
+/** Called before a tenant's first records are sent. */
+let onBegin: () => Promise<void>;
 
 beforeAll(async () => {
   const sqlite = BACKENDS.find(({ name }) => /sqlite/i.test(name)) ?? BACKENDS[0];
@@ -44,6 +46,7 @@ afterAll(async () => {
 beforeEach(async () => {
   [batches, outcome, logging] = [[], SENT, new Set(['a', 'b'])];
   begun.length = 0;
+  onBegin = async () => undefined;
   onBatch = async () => undefined;
   await control.deleteFrom('export_cursors').execute();
 });
@@ -103,7 +106,10 @@ async function installation() {
   };
   const run = new ExportRun({
     ...{ control, clock, owner: 'one', random: () => 0.5, tenants, events: { emit: () => undefined } },
-    onBegin: async ({ id }, tenant) => void begun.push(`${id} ${tenant}`),
+    onBegin: async ({ id }, tenant) => {
+      await onBegin();
+      begun.push(`${id} ${tenant}`);
+    },
   });
   const visit = () => run.visit(one, new AbortController().signal);
   await visit();
@@ -270,6 +276,35 @@ test('a rewind to a time after the beginning sends no earlier records', async ()
   clock.advance(1_000);
   await visit();
   expect(ids('b')).toEqual(['early']);
+  await close();
+});
+
+test('nothing of a tenant is sent before it can see that', async () => {
+  const { log, visit, controls, close } = await installation();
+  clock.advance(1);
+  await log('a', ['log_0']);
+  // It adds positions of all tenants.
+  await controls.rewind('prompts', 0, undefined);
+  onBegin = async () => {
+    throw new Error('the gateway stops');
+  };
+  await visit().catch(() => undefined);
+  expect([ids('a'), begun]).toEqual([[], []]);
+  onBegin = async () => undefined;
+  await visit();
+  expect([ids('a'), begun]).toEqual([['log_0'], ['prompts a']]);
+  await log('a', ['log_1', 'log_2', 'log_3', 'log_4', 'log_5']);
+  await visit();
+  expect([ids('a').length, begun]).toEqual([6, ['prompts a']]);
+  // A crash between the two.
+  await log('b', ['other']);
+  onBegin = async () => {
+    throw new Error('the gateway stops');
+  };
+  await visit().catch(() => undefined);
+  onBegin = async () => undefined;
+  await visit();
+  expect([ids('b'), begun]).toEqual([['other'], ['prompts a', 'prompts b']]);
   await close();
 });
 
