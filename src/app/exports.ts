@@ -13,6 +13,7 @@ import type { Provider } from '../providers/types.ts';
 import { failureTextRedactor } from '../redaction/failure-text.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { RequestLogKeys } from '../tenancy/request-log-keys.ts';
+import { ExportFailures } from './export-failures.ts';
 import { homeTenants, SYSTEM_ACTOR } from './first-start.ts';
 import type { Stores } from './stores.ts';
 
@@ -54,14 +55,14 @@ export class ExportJobs {
   /** When exports were visited last, by id; only configured ones. */
   readonly #visitedAt = new Map<string, number>();
   readonly #parts: () => Parts | Promise<Parts>;
-  /** Why exports that this gateway ran last fail, by id and tenant. */
-  readonly #failing = new Map<string, ReadonlyMap<string, string>>();
+  readonly #failures: ExportFailures;
   #opened: Opened | undefined;
   /** Requests may arrive before the first visit. */
   #beginsAt: number;
 
   constructor(private readonly options: ExportJobsOptions) {
     this.#beginsAt = options.clock.wallTime();
+    this.#failures = new ExportFailures(options.events);
     this.#parts = lazy(() => partsOf(options));
   }
 
@@ -70,7 +71,7 @@ export class ExportJobs {
 
   /** Exports that fail, as of their last visit by this gateway. */
   get failing(): ReadonlyMap<string, ReadonlyMap<string, string>> {
-    return this.#failing;
+    return this.#failures.all;
   }
 
   /** Starts the exports that are due; to be called every second. */
@@ -105,14 +106,9 @@ export class ExportJobs {
 
   async #visit(run: ExportRun, one: Export): Promise<void> {
     try {
-      const failing = await run.visit(one, this.#end.signal);
-      if (failing && failing.size > 0) this.#failing.set(one.id, failing);
-      else this.#failing.delete(one.id);
+      this.#failures.visited(one.id, await run.visit(one, this.#end.signal));
     } catch (error) {
-      this.options.events.emit('job.failed', {
-        ...{ job: `export ${one.id}`, error },
-        impact: 'records wait in the database until the next visit',
-      });
+      this.#failures.threw(one.id, error);
     }
   }
 
@@ -126,10 +122,9 @@ export class ExportJobs {
       ...{ maxRecordBytes: one.max_record_bytes, sink: sinkOf(one) },
     }));
     for (const id of this.#visitedAt.keys()) {
-      if (settings.some((one) => one.id === id)) continue;
-      this.#visitedAt.delete(id);
-      this.#failing.delete(id);
+      if (!settings.some((one) => one.id === id)) this.#visitedAt.delete(id);
     }
+    this.#failures.keep(settings.map(({ id }) => id));
     this.#opened = { settings, exports, run };
     return this.#opened;
   }

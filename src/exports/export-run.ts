@@ -45,6 +45,17 @@ export interface ExportRunOptions {
   readonly onBegin: (one: Export, tenant: string) => Promise<void>;
 }
 
+/** A visit of all tenants. */
+export interface ExportVisit {
+  /** Why tenants fail, by tenant; those of `errors` included. */
+  readonly failing: ReadonlyMap<string, string>;
+  /** Of the tenants whose databases failed. */
+  readonly errors: readonly unknown[];
+}
+
+/** The error itself may name hosts and queries: it is in the log. */
+const DATABASE_FAILS = 'its database fails';
+
 /** Longer than the deadline of a request. */
 const LEASE_MS = 60_000;
 const FIRST_PAUSE_MS = 2_000;
@@ -65,10 +76,10 @@ export class ExportRun {
 
   /**
    * Visits all tenants once, unless another gateway does, or it is paused.
-   * @returns why tenants fail, by tenant; undefined where it did not visit them
-   * @throws the database's error; the first one of several tenants, after the others were visited
+   * @returns undefined where it did not visit them
+   * @throws the control database's error
    */
-  async visit(one: Export, signal: AbortSignal): Promise<ReadonlyMap<string, string> | undefined> {
+  async visit(one: Export, signal: AbortSignal): Promise<ExportVisit | undefined> {
     const { control, clock, owner } = this.options;
     const lease = (ms: number) => leaseExport(control, one.cursor, owner, clock.wallTime(), ms, one.beginsAt);
     const startedAt = await lease(LEASE_MS);
@@ -94,11 +105,12 @@ export class ExportRun {
           else failing.set(tenant, failure);
         } catch (error) {
           // The database of one tenant must not keep the others waiting.
-          if (!(error instanceof UnknownTenantError)) errors.push(error);
+          if (error instanceof UnknownTenantError) continue;
+          errors.push(error);
+          failing.set(tenant, DATABASE_FAILS);
         }
       }
-      if (errors.length > 0) throw errors[0];
-      return failing;
+      return { failing, errors };
     } finally {
       await lease(0);
     }
