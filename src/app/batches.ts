@@ -29,6 +29,7 @@ import { lineOf } from '../storage/usage-event.ts';
 import { dataFolder } from './database-servers.ts';
 import type { Job } from './job-runner.ts';
 import type { JobParts } from './jobs.ts';
+import { usageOfResult } from './line-usage.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -160,7 +161,11 @@ function providersOf({ snapshot }: Pick<ApiServices, 'snapshot'>): readonly Prov
   return snapshot().providers.flatMap((provider) => provider.accounts ?? [provider]);
 }
 
-function forwardParts({ services, usage }: Pick<BatchOptions, 'services' | 'usage'>): ForwardParts {
+function forwardParts({
+  config,
+  services,
+  usage,
+}: Pick<BatchOptions, 'config' | 'services' | 'usage'>): ForwardParts {
   return {
     upstreamOf: (id, account) =>
       providersOf(services).find((one) => one.id === id && (one.account ?? 0) === account)?.batches,
@@ -176,6 +181,7 @@ function forwardParts({ services, usage }: Pick<BatchOptions, 'services' | 'usag
       });
       return reservation && { release: () => reservation.settle({ tokens: 0, nanoUsd: 0 }) };
     },
+    usageOf: (result) => (config().storage.keep_usage ? usageOfResult(services, result) : undefined),
     async storeUsage(events) {
       // A segment for each event: its name is the same however often the result is handled.
       const segments = events.map((event) => ({

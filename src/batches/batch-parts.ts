@@ -9,7 +9,7 @@ import type { JobQueue } from '../jobs/job-queue.ts';
 import type { ObjectStorage } from '../platform/object-storage/object-storage.ts';
 import type { BatchUpstream } from '../providers/batch-upstream.ts';
 import type { LineForwarding } from '../providers/line-forwarding.ts';
-import type { BatchRow } from '../storage/sql/batch-tables.ts';
+import type { BatchForwardRow, BatchRow } from '../storage/sql/batch-tables.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
@@ -58,6 +58,19 @@ export interface UseHold {
   release(): void;
 }
 
+/** The result of a line that a provider ran. */
+export interface ProviderResult {
+  readonly batch: Pick<Batch, 'tenant' | 'keyId' | 'member'>;
+  readonly requestId: string;
+  readonly forward: Pick<BatchForwardRow, 'provider' | 'account' | 'model' | 'endpoint'>;
+  /** Names by which the line may have asked for its model. */
+  readonly models: readonly string[];
+  /** JSON text of a response with a success status. */
+  readonly body: string;
+  /** HTTP status that the client gets for the line. */
+  readonly status: number;
+}
+
 /** What forwarding works with. */
 export interface ForwardParts {
   /** @param account number of the provider's key; 0 for a single one @returns undefined where no batches go to it */
@@ -71,6 +84,11 @@ export interface ForwardParts {
     batch: Batch,
     use: { readonly tokens: number; readonly nanoUsd: number },
   ) => Promise<UseHold | undefined>;
+  /**
+   * Reads the usage of a line from its result alone.
+   * @returns undefined where the result reports none, or no usage is kept
+   */
+  readonly usageOf: (result: ProviderResult) => UsageEvent | undefined;
   /** Stores usage events, each once however often it is stored. Rejects where the database does not take them. */
   readonly storeUsage: (events: readonly UsageEvent[]) => Promise<void>;
 }

@@ -83,6 +83,10 @@ class FakeProvider implements BatchUpstream {
     }
   }
 
+  usageOf(): undefined {
+    return undefined;
+  }
+
   async cancel(id: string): Promise<void> {
     if (this.failure) throw this.failure;
     this.cancelled.push(id);
@@ -106,6 +110,8 @@ interface FakeState {
   room: number;
   held: number;
   usageFailures: number;
+  /** Replays fail before the pipeline meters the line, as with a revoked key. */
+  failsReplays: boolean;
   /** Usage is stored when its promise resolves. */
   beforeUsage: (() => Promise<void>) | undefined;
 }
@@ -114,7 +120,7 @@ interface FakeState {
 async function install({ local = () => false }: { local?: (request: LineRequest) => boolean } = {}) {
   const provider = new FakeProvider();
   const state: FakeState = {
-    ...{ isConfigured: true, room: Number.POSITIVE_INFINITY, held: 0, usageFailures: 0 },
+    ...{ isConfigured: true, room: Number.POSITIVE_INFINITY, held: 0, usageFailures: 0, failsReplays: false },
     beforeUsage: undefined,
   };
   const usage: UsageEvent[] = [];
@@ -131,6 +137,7 @@ async function install({ local = () => false }: { local?: (request: LineRequest)
       return failed('client_closed_request');
     }
     if (forwarding?.kind === 'replay') {
+      if (state.failsReplays) return { ...failed('invalid_api_key'), costPico: 0 };
       forwarding.isUsed = true;
       const { status } = forwarding.response;
       if (status !== 200) return { ...failed('upstream_error'), status, costPico: 0 };
@@ -150,6 +157,10 @@ async function install({ local = () => false }: { local?: (request: LineRequest)
           state.held -= tokens;
         },
       };
+    },
+    usageOf({ requestId, status, models, body }) {
+      if (body !== '{"ok":true}') return undefined;
+      return { ...USAGE, id: `${requestId}-result`, requestId, status, model: models.join() };
     },
     async storeUsage(events) {
       await state.beforeUsage?.();
@@ -306,6 +317,23 @@ describe('a forwarded batch', () => {
     await run(id);
     expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 3, costPico: 21n });
     expect(new Set(usage.map((event) => event.id)).size).toBe(3);
+  });
+
+  test('meters lines that ran at the provider and whose key was revoked since', async () => {
+    const { create, run, untilEnd, provider, state, usage, resultsOf } = await install();
+    const { id } = await create(lines(2));
+    await run(id);
+    state.failsReplays = true;
+    provider.batchState = ended;
+    provider.resultOf = (line) => ({
+      ...{ id: line, kind: 'response', body: '{"ok":true}' },
+      status: line.endsWith('-1') ? 200 : 500,
+    });
+    const batch = await untilEnd(id);
+    expect(batch).toMatchObject({ status: 'completed', completed: 0, failed: 2, costPico: 7n });
+    expect(usage).toMatchObject([{ id: `${id}-1-result`, status: 401, model: 'm', costPico: 7 }]);
+    const { errors } = await resultsOf(batch);
+    expect(errors).toMatchObject([{ response: { status_code: 401 } }, { response: { status_code: 401 } }]);
   });
 
   test('reads no more results than it can hold while the database is slow', async () => {

@@ -1,3 +1,4 @@
+import { isRecord, parseJsonText } from '../core/json.ts';
 import { retryDelay } from '../jobs/retry-delay.ts';
 import type { BatchUpstream } from '../providers/batch-upstream.ts';
 import { LineReplay } from '../providers/line-forwarding.ts';
@@ -162,10 +163,42 @@ class Settling {
       this.#retryAt = Math.max(this.#retryAt ?? 0, until);
       return;
     }
-    this.#usage.set(line.number, replay.usage);
-    const written = writer.add(resultRow(batch, line, requestId, response, clock.wallTime()));
+    const unmetered = this.#unmetered(line, requestId, replay, response.status);
+    this.#usage.set(
+      line.number,
+      unmetered ? [...replay.usage.filter(({ id }) => id !== unmetered.id), unmetered] : replay.usage,
+    );
+    const costPico = unmetered ? costWith(response.costPico, unmetered) : response.costPico;
+    const row = resultRow(batch, line, requestId, { ...response, costPico }, clock.wallTime());
+    const written = writer.add(row);
     onLine(response.status === 200 ? 'completed' : 'failed');
     // The line counts as running until its row is written, which bounds the rows in memory.
     await written;
   }
+
+  /**
+   * The provider ran the line, and its replay ended before it was metered: the key is revoked, or a guardrail rejects it now.
+   * @returns its usage, as far as the replay has none
+   */
+  #unmetered(
+    { body: request }: BatchLine,
+    requestId: string,
+    { usage, response: { status: upstream, body } }: LineReplay,
+    status: number,
+  ): UsageEvent | undefined {
+    if (upstream < 200 || upstream >= 300) return undefined;
+    // Without tokens where the result could not be read.
+    const isMetered = (event: UsageEvent) =>
+      event.outcome === 'done' || event.inputTokens + event.outputTokens > 0;
+    if (usage.some((event) => event.id === `${requestId}-result` && isMetered(event))) return undefined;
+    const parsed = parseJsonText(request);
+    const models = isRecord(parsed) && typeof parsed.model === 'string' ? [parsed.model] : [];
+    const { batch, forward } = this.part;
+    const text = Buffer.from(body).toString('utf8');
+    return this.forwarding.usageOf({ batch, requestId, forward, models, body: text, status });
+  }
+}
+
+function costWith(before: number | undefined, { costPico }: UsageEvent): number | undefined {
+  return before === undefined || costPico === null ? undefined : before + costPico;
 }

@@ -102,6 +102,18 @@ for (const wire of BATCH_WIRES) {
       expect(wire === 'anthropic' ? batch.discarded : api.files === 0).toBe(true);
     });
 
+    test('reads what a line used from its result alone', async () => {
+      const { batches } = await install(wire);
+      const usage = { prompt_tokens: 3, completion_tokens: 2, input_tokens: 3, output_tokens: 2 };
+      const read = (body: unknown) => batches.usageOf(PATHS[wire], JSON.stringify(body));
+      expect(read({ usage })).toMatchObject({ inputTokens: 3, outputTokens: 2 });
+      expect([read({}), read([]), batches.usageOf(PATHS[wire], '{')]).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    });
+
     test('bodies keep the digits of their numbers, in both directions', async () => {
       const { batches, api, mock } = await install(wire);
       const id = await batches.submit(submission(1));

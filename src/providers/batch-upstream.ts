@@ -1,4 +1,5 @@
 import type { UpstreamRequest } from '../core/transport.ts';
+import type { Usage } from '../core/usage.ts';
 
 /** One request of a batch at a provider. */
 export interface UpstreamLine {
@@ -71,6 +72,12 @@ export interface BatchUpstream {
    * are malformed or too long are left out.
    */
   results(id: string, signal: AbortSignal): AsyncIterable<UpstreamLineResult>;
+  /**
+   * @param endpoint from `endpointOf`
+   * @param body of a result with a success status
+   * @returns what its line used; undefined where the body does not report it
+   */
+  usageOf(endpoint: string, body: string): Usage | undefined;
   /** Cancels a batch; without an error for one that has ended. */
   cancel(id: string): Promise<void>;
   /** Deletes what the provider keeps of a batch that has ended. */

@@ -273,6 +273,32 @@ describe('a batch', () => {
     );
   });
 
+  test('is metered where its key is revoked while the provider runs it', async () => {
+    const { api } = upstream('openai');
+    await done(gateway, 'POST', '/tenants', { id: 'rotating' });
+    const { key, id: revoked } = await done(gateway, 'POST', '/tenants/rotating/keys', { name: 'a' });
+    const { key: other } = await done(gateway, 'POST', '/tenants/rotating/keys', { name: 'b' });
+    let isRunning = true;
+    api.intercept = ({ method }) => (method === 'GET' && isRunning ? status(503, {}) : undefined);
+    const before = api.batches.length;
+    const { id } = await create([line('a'), line('b')], gateway.openai({ apiKey: String(key) }));
+    await eventually('it is submitted', () => api.batches.length > before, WAIT_MS);
+    await done(gateway, 'DELETE', `/tenants/rotating/keys/${revoked}`);
+    isRunning = false;
+    expect(await ended(id, gateway.openai({ apiKey: String(other) }))).toMatchObject({
+      ...{ status: 'completed', request_counts: { completed: 0, failed: 2 }, cost_usd: '0.000023' },
+    });
+    await eventually(
+      'its usage is stored',
+      async () => {
+        const events = dataOf(await done(gateway, 'GET', '/tenants/rotating/usage/events'));
+        return events.filter((event) => event.model === 'chat' && event.key === revoked).length === 2;
+      },
+      WAIT_MS,
+    );
+    api.intercept = () => undefined;
+  });
+
   test("in Anthropic's form goes to Anthropic as it is, and to others translated", async () => {
     const client = new Anthropic({ baseURL: gateway.url, apiKey: gateway.adminKey });
     const request = (id: string, model: string) => ({

@@ -1,6 +1,7 @@
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, parseJsonText } from '../../core/json.ts';
 import { memberText } from '../../core/json-edit.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
+import type { Usage } from '../../core/usage.ts';
 import { type BatchCall, BatchClient, optionalId } from '../batch-client.ts';
 import type {
   BatchSubmission,
@@ -12,6 +13,7 @@ import type {
 } from '../batch-upstream.ts';
 import type { Provider } from '../types.ts';
 import { apiUrl, betaHeaders, messagesUrl } from './url.ts';
+import { readMessageUsage } from './usage.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -99,6 +101,11 @@ class MessageBatches implements BatchUpstream {
       const result = readResult(text, json);
       if (result) yield result;
     }
+  }
+
+  usageOf(_: string, body: string): Usage | undefined {
+    const parsed = parseJsonText(body);
+    return isRecord(parsed) ? readMessageUsage(parsed.usage) : undefined;
   }
 
   async cancel(id: string): Promise<void> {

@@ -1,6 +1,7 @@
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, parseJsonText } from '../../core/json.ts';
 import { editMembers, memberText } from '../../core/json-edit.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
+import type { Usage } from '../../core/usage.ts';
 import { BatchClient, idIn, optionalId } from '../batch-client.ts';
 import type {
   BatchSubmission,
@@ -10,7 +11,9 @@ import type {
   UpstreamBatchState,
   UpstreamLineResult,
 } from '../batch-upstream.ts';
+import { readResponsesUsage } from '../openai-responses/usage.ts';
 import type { Provider } from '../types.ts';
+import { readUsage } from './usage.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -169,6 +172,12 @@ class FileBatches implements BatchUpstream {
         if (result) yield result;
       }
     }
+  }
+
+  usageOf(endpoint: string, body: string): Usage | undefined {
+    const parsed = parseJsonText(body);
+    if (!isRecord(parsed)) return undefined;
+    return endpoint.endsWith('/responses') ? readResponsesUsage(parsed.usage) : readUsage(parsed.usage);
   }
 
   async cancel(id: string): Promise<void> {
