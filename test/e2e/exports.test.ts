@@ -76,6 +76,15 @@ test('usage and logged requests are exported, listed, tested, paused and rewound
     output: { object: 'chat.completion' },
   });
 
+  // A position advances after the response of the receiver.
+  await eventually(
+    'the positions advance',
+    async () => {
+      const { body } = await admin('GET', '/tenants/default/exports');
+      return body.data.every(({ sent }: { sent: number }) => sent === 1);
+    },
+    60_000,
+  );
   const list = await admin('GET', '/exports');
   expect(list.body.data).toMatchObject([
     { id: 'finance', source: 'usage', destination: url, state: 'active', dropped: 0, last_error: null },
