@@ -33,7 +33,7 @@ export function createSink(settings: ExportSettings, services: SinkServices): Ex
         credentials: { accessKeyId: access_key_id, secretAccessKey: secret_access_key },
       }),
   });
-  return new FilesSink(storage);
+  return new FilesSink(storage, settings.source);
 }
 
 function formatOf(

@@ -3,24 +3,34 @@ import { type ObjectStorage, ObjectStorageError } from '../platform/object-stora
 import type { ExportedRecord } from './record.ts';
 import { type ExportBatch, type ExportSink, SENT, type SinkOutcome } from './sink.ts';
 
+/** No tenant can have it, and query engines skip names that begin with "_". */
+const TEST_FOLDER = '_test';
+
 /**
  * Writes compressed files of JSON lines, by tenant and day (UTC). The name of a file is that of the position at which it
- * begins, so a repetition after a failure replaces the file, with at least the same records.
+ * begins, so a repetition after a failure replaces the file, with at least the same records. Positions of the two sources
+ * may be equal, so names of logged requests begin with their source.
  */
 export class FilesSink implements ExportSink {
-  constructor(private readonly storage: ObjectStorage) {}
+  constructor(
+    private readonly storage: ObjectStorage,
+    private readonly source: 'usage' | 'request_log',
+  ) {}
 
-  async send({ tenant, from, records }: ExportBatch): Promise<SinkOutcome> {
+  async send({ tenant, from, records, isTest = false }: ExportBatch): Promise<SinkOutcome> {
     const days = new Map<string, ExportedRecord[]>();
     for (const record of records) {
       const day = record.at.slice(0, 10);
       days.set(day, [...(days.get(day) ?? []), record]);
     }
-    const name = `${String(from.sequence).padStart(16, '0')}-${String(from.line).padStart(8, '0')}.ndjson.gz`;
+    const place = `${String(from.sequence).padStart(16, '0')}-${String(from.line).padStart(8, '0')}`;
+    const name = `${this.source === 'usage' ? '' : `${this.source}-`}${place}.ndjson.gz`;
     try {
       for (const [day, some] of days) {
         const text = some.map((record) => `${JSON.stringify(record)}\n`).join('');
-        const key = `tenant=${tenant}/date=${day}/${name}`;
+        const key = isTest
+          ? `${TEST_FOLDER}/${this.source}.ndjson.gz`
+          : `tenant=${tenant}/date=${day}/${name}`;
         await this.storage.put(key, gzipSync(text), { contentType: 'application/gzip' });
       }
       return SENT;

@@ -8,6 +8,8 @@ export interface ExportBatch {
   readonly from: ExportPlace;
   /** At least one. */
   readonly records: readonly ExportedRecord[];
+  /** Whether it is of no tenant, and must replace nothing. */
+  readonly isTest?: boolean;
 }
 
 /** A record that the receiver will never accept. */

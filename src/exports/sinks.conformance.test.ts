@@ -8,6 +8,7 @@ import { Webhook } from 'standardwebhooks';
 import { BACKENDS, type TestServer } from '../../test/support/database-servers.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { guardedPost } from '../platform/guarded-post.ts';
+import { FolderStorage } from '../platform/object-storage/folder-storage.ts';
 import { openControlDatabase } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { allExportCursors } from '../storage/sql/export-store.ts';
@@ -17,6 +18,10 @@ import { batchOf } from '../storage/usage-batch.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import { createSink, type ExportSettings } from './create-sink.ts';
 import { type Export, ExportRun } from './export-run.ts';
+import { FilesSink } from './files-sink.ts';
+import { exportedUsageOf } from './record.ts';
+import { SENT } from './sink.ts';
+import { testSink } from './test-sink.ts';
 import { UsageSource } from './usage-source.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -356,6 +361,28 @@ test('files are written by tenant and day, with names that a repetition uses aga
   expect(read()).toEqual(files);
   await close();
   rmSync(folder, { recursive: true });
+});
+
+test('files of both sources and of tests replace no other', async () => {
+  const storage = new FolderStorage(mkdtempSync(join(tmpdir(), 'weir-exports-')));
+  const { signal } = new AbortController();
+  for (const source of ['usage', 'request_log'] as const) {
+    const sink = new FilesSink(storage, source);
+    const record = exportedUsageOf(event('test', `first-${source}`));
+    expect(await sink.send({ tenant: 'test', from: { sequence: 0, line: 0 }, records: [record] })).toEqual(
+      SENT,
+    );
+    expect(await testSink(sink, source, () => clock.wallTime(), signal)).toMatchObject({ error: null });
+  }
+  const keys: string[] = [];
+  for await (const { key } of storage.list('')) keys.push(key);
+  expect(keys).toEqual([
+    '_test/request_log.ndjson.gz',
+    '_test/usage.ndjson.gz',
+    'tenant=test/date=1970-01-02/0000000000000000-00000000.ndjson.gz',
+    'tenant=test/date=1970-01-02/request_log-0000000000000000-00000000.ndjson.gz',
+  ]);
+  rmSync(storage.location, { recursive: true });
 });
 
 test('one gateway at a time runs an export, for the tenants that it lists, up to its bytes', async () => {

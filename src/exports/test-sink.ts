@@ -27,7 +27,7 @@ export async function testSink(
   const at = now();
   const record = source === 'usage' ? usageRecord(at) : requestRecord(at);
   const outcome = await sink.send(
-    { tenant: NAMES.tenant, from: { sequence: 0, line: 0 }, records: [record] },
+    { tenant: NAMES.tenant, from: { sequence: 0, line: 0 }, records: [record], isTest: true },
     signal,
   );
   const durationMs = Math.max(0, now() - at);
