@@ -69,7 +69,8 @@ export function observeGateway({
       kind: 'export_failing',
       subject: id,
       value: 1,
-      detail: `${reason} (tenant ${tenant}${others})`,
+      // Without a tenant, it fails for all of them.
+      detail: tenant === '' ? reason : `${reason} (tenant ${tenant}${others})`,
     });
   }
   return found;

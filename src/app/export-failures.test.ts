@@ -23,3 +23,16 @@ test('an error of one database hides no other failure, and is logged once for ea
   failures.keep(['other']);
   expect(failures.all.size).toBe(0);
 });
+
+test('an export that cannot run fails, until its configuration changes', () => {
+  const logged: string[] = [];
+  const failures = new ExportFailures({ emit: (name) => void logged.push(name) });
+  failures.unopened('bad', new Error('no location'));
+  failures.visited('good', { failing: new Map(), errors: [] });
+  expect([failures.all, logged]).toEqual([
+    new Map([['bad', new Map([['', 'no location']])]]),
+    ['job.failed'],
+  ]);
+  failures.keep(['good']);
+  expect(failures.all.size).toBe(0);
+});

@@ -33,7 +33,13 @@ export class ExportFailures {
     this.events.emit('job.failed', { job: `export ${id}`, error, impact: IMPACT });
   }
 
-  /** Forgets exports that are no longer configured. */
+  /** Of an export that cannot run as it is configured; it fails for all tenants, under an empty id. */
+  unopened(id: string, error: unknown): void {
+    this.#failing.set(id, new Map([['', error instanceof Error ? error.message : String(error)]]));
+    this.threw(id, error);
+  }
+
+  /** Forgets exports that are no longer configured, or could not run. */
   keep(ids: readonly string[]): void {
     for (const id of [...this.#failing.keys(), ...this.#broken]) {
       if (ids.includes(id)) continue;

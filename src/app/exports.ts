@@ -5,8 +5,7 @@ import type { EventSink } from '../events/event-bus.ts';
 import type { ExportSettings } from '../exports/create-sink.ts';
 import type { ExportControl } from '../exports/export-control.ts';
 import type { Export, ExportRun } from '../exports/export-run.ts';
-import type { ExportSink } from '../exports/sink.ts';
-import type { ExportSource } from '../exports/source.ts';
+import type { OpenedExports } from '../exports/open-exports.ts';
 import { guardedPost } from '../platform/guarded-post.ts';
 import { genAiProviderName } from '../providers/gen-ai-provider-name.ts';
 import type { Provider } from '../providers/types.ts';
@@ -35,9 +34,7 @@ const ALLOW_PRIVATE_VARIABLE = 'WEIR_WEBHOOKS_ALLOW_PRIVATE';
 
 /** The code of exports, which is loaded with its first use: starts do not wait for it. */
 interface Parts {
-  readonly sources: Readonly<Record<ExportSettings['source'], ExportSource>>;
-  readonly sinkOf: (settings: ExportSettings) => ExportSink;
-  readonly cursorId: (settings: ExportSettings) => string;
+  readonly open: (settings: readonly ExportSettings[], beginsAt: number) => OpenedExports;
   readonly run: ExportRun;
   readonly control: ExportControl;
 }
@@ -114,17 +111,14 @@ export class ExportJobs {
 
   async #open(settings: Config['exports']): Promise<Opened> {
     if (this.#opened?.settings === settings) return this.#opened;
-    const { sources, sinkOf, cursorId, run } = await this.#parts();
+    const { open, run } = await this.#parts();
     const beginsAt = this.#opened ? this.options.clock.wallTime() : this.#beginsAt;
-    const exports = settings.map((one) => ({
-      ...{ beginsAt, id: one.id, cursor: cursorId(one), type: one.type, source: sources[one.source] },
-      ...{ tenants: one.tenants, every: one.every, maxRecords: one.max_records, maxBytes: one.max_bytes },
-      ...{ maxRecordBytes: one.max_record_bytes, sink: sinkOf(one) },
-    }));
+    const { exports, faults } = open(settings, beginsAt);
     for (const id of this.#visitedAt.keys()) {
       if (!settings.some((one) => one.id === id)) this.#visitedAt.delete(id);
     }
-    this.#failures.keep(settings.map(({ id }) => id));
+    this.#failures.keep(exports.map(({ id }) => id));
+    for (const [id, error] of faults) this.#failures.unopened(id, error);
     this.#opened = { settings, exports, run };
     return this.#opened;
   }
@@ -141,15 +135,21 @@ async function partsOf({
   instance,
   auditQueue,
 }: ExportJobsOptions): Promise<Parts> {
-  const [{ createSink }, { ExportRun: Run }, { ExportControl: Control }, { UsageSource }, logSource, ids] =
-    await Promise.all([
-      import('../exports/create-sink.ts'),
-      import('../exports/export-run.ts'),
-      import('../exports/export-control.ts'),
-      import('../exports/usage-source.ts'),
-      import('../exports/request-log-source.ts'),
-      import('../exports/export-id.ts'),
-    ]);
+  const [
+    { createSink },
+    { ExportRun: Run },
+    { ExportControl: Control },
+    { UsageSource },
+    logSource,
+    opening,
+  ] = await Promise.all([
+    import('../exports/create-sink.ts'),
+    import('../exports/export-run.ts'),
+    import('../exports/export-control.ts'),
+    import('../exports/usage-source.ts'),
+    import('../exports/request-log-source.ts'),
+    import('../exports/open-exports.ts'),
+  ]);
   const { control, databases, access } = stores;
   const tenants = () => homeTenants(access, config().region).map(({ id }) => id);
   const services = {
@@ -169,7 +169,7 @@ async function partsOf({
     }),
   };
   return {
-    ...{ sources, sinkOf, cursorId: ids.cursorId },
+    open: (settings, beginsAt) => opening.openExports(settings, { sources, sinkOf, beginsAt }),
     run: new Run({
       ...{ control, clock, events, owner: instance, random: Math.random, tenants },
       onBegin: async ({ id, source }, tenant) => {

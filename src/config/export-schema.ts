@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { objectLocation } from '../platform/object-storage/object-location.ts';
+import { ObjectStorageError } from '../platform/object-storage/object-storage.ts';
 import { duration, headerNameFault, headers, integer, list, nullable, secret, size, text } from './fields.ts';
 
 const EXPORT_TYPES = ['files', 'http', 'otlp', 'kafka_rest', 'langfuse', 'datadog'] as const;
@@ -84,6 +86,8 @@ const usageExport = () =>
         if (given[name] === null) issue(name, `is required for ${given.type}`);
       };
       required(given.type === 'files' ? 'to' : 'url');
+      const fault = given.type === 'files' && given.to !== null ? locationFault(given.to) : null;
+      if (fault !== null) issue('to', fault);
       if (given.type === 'kafka_rest') required('topic');
       if (given.type === 'datadog' || given.type === 'langfuse') required('secret');
       if (given.type === 'langfuse') required('public_key');
@@ -98,6 +102,17 @@ const usageExport = () =>
         if (fault !== null) context.addIssue({ code: 'custom', path: ['headers', name], message: fault });
       }
     });
+
+/** @returns null for a folder or a bucket */
+function locationFault(location: string): string | null {
+  try {
+    objectLocation(location);
+    return null;
+  } catch (error) {
+    if (error instanceof ObjectStorageError) return error.message;
+    throw error;
+  }
+}
 
 /** Exports of usage and of logged requests. */
 export const usageExports = () =>

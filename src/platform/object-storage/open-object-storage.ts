@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { type AwsCredentials, defaultAwsCredentials } from '../aws-signature.ts';
 import { FolderStorage } from './folder-storage.ts';
-import { assertObjectKey, type ObjectStorage, ObjectStorageError } from './object-storage.ts';
+import { objectLocation } from './object-location.ts';
+import { type ObjectStorage, ObjectStorageError } from './object-storage.ts';
 import { S3Storage } from './s3-storage.ts';
 
 export interface ObjectStorageSettings {
@@ -13,8 +13,6 @@ export interface ObjectStorageSettings {
   readonly credentials?: AwsCredentials | undefined;
 }
 
-const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/;
-
 /**
  * Opens `s3://bucket/prefix`, or a folder: a path or a `file://` URL. Sends and writes nothing yet.
  * @throws ObjectStorageError for a location that is neither
@@ -24,15 +22,9 @@ export function openObjectStorage(
   env: Readonly<Record<string, string | undefined>>,
   { endpoint, region, credentials }: ObjectStorageSettings = {},
 ): ObjectStorage {
-  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(location)) return new FolderStorage(location);
-  if (location.startsWith('file://')) return new FolderStorage(fileURLToPath(location));
-  const [, bucket, path = ''] = S3_URL.exec(location) ?? [];
-  if (bucket === undefined) {
-    throw new ObjectStorageError(
-      `"${location}" is no location for objects. Use a folder, or \`s3://bucket/prefix\`.`,
-    );
-  }
-  return openBucket({ bucket, prefix: prefixOf(path), endpoint, region, credentials }, env);
+  const place = objectLocation(location);
+  if (place.kind === 'folder') return new FolderStorage(place.path);
+  return openBucket({ bucket: place.bucket, prefix: place.prefix, endpoint, region, credentials }, env);
 }
 
 /** A bucket of an S3-compatible store, and what the keys of its objects begin with; the prefix may be empty. */
@@ -55,21 +47,6 @@ export function openBucket(
     region: region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1'),
     credentials: credentialsOf(env, credentials),
   });
-}
-
-/** @returns with a slash at its end, or empty */
-function prefixOf(path: string): string {
-  const trimmed = path.replace(/\/+$/, '');
-  if (trimmed === '') return '';
-  try {
-    assertObjectKey(trimmed);
-  } catch (cause) {
-    throw new ObjectStorageError(
-      `The prefix "${trimmed}" has characters that not every store accepts: use letters, digits, "." "_" "-" and "/".`,
-      { cause },
-    );
-  }
-  return `${trimmed}/`;
 }
 
 function credentialsOf(
