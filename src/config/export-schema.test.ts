@@ -19,3 +19,16 @@ test('files are exported to folders and buckets only', () => {
     expect.stringContaining('exports[0].to: The prefix "a b" has characters'),
   ]);
 });
+
+test('no two exports write to the same place', () => {
+  for (const [first, second] of [
+    ['exports', './exports/'],
+    ['/srv/exports', 'file:///srv/exports'],
+    ['s3://bucket/a', 's3://bucket/a/'],
+  ] as const) {
+    expect(faultsOf(exportsTo(first, second))).toEqual([
+      expect.stringMatching(/ exports\[1\]\.to: is where e0 writes: their files would replace each other$/),
+    ]);
+  }
+  expect(loadText(exportsTo('s3://bucket/a', 's3://bucket/a/b', 'a', 'b')).config.exports.length).toBe(4);
+});

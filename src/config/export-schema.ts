@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { objectLocation } from '../platform/object-storage/object-location.ts';
 import { ObjectStorageError } from '../platform/object-storage/object-storage.ts';
@@ -41,7 +42,9 @@ const usageExport = () =>
           '`usage` is one record for each attempt of a request, without prompts and responses. `request_log` is one for each request of tenants that log them, with prompt and response, redacted as in the log.',
         ),
       tenants: list(text(100)).describe('Ids of the tenants whose records are exported; empty for all.'),
-      to: nullable(text(1_000)).describe('For `files`: a folder, or `s3://bucket/prefix`.'),
+      to: nullable(text(1_000)).describe(
+        'For `files`: a folder, or `s3://bucket/prefix`, that no other export has.',
+      ),
       endpoint: nullable(exportUrl()).describe(
         'For `files`: the URL of an S3-compatible store that is not AWS.',
       ),
@@ -114,11 +117,26 @@ function locationFault(location: string): string | null {
   }
 }
 
+/** @returns where files are written, equal for all spellings; null where none are */
+function placeOf({ type, to, endpoint }: z.infer<ReturnType<typeof usageExport>>): string | null {
+  if (type !== 'files' || to === null || locationFault(to) !== null) return null;
+  const place = objectLocation(to);
+  if (place.kind === 'folder') return resolve(place.path);
+  return `${endpoint?.replace(/\/+$/, '') ?? ''} ${place.bucket}/${place.prefix}`;
+}
+
 /** Exports of usage and of logged requests. */
 export const usageExports = () =>
   list(z.lazy(usageExport)).superRefine((all, context) => {
     all.forEach(({ id }, index) => {
       if (all.findIndex((other) => other.id === id) === index) return;
       context.addIssue({ code: 'custom', path: [index, 'id'], message: `is used twice: ${id}` });
+    });
+    const places = all.map(placeOf);
+    places.forEach((place, index) => {
+      const first = places.indexOf(place);
+      if (place === null || first === index) return;
+      const message = `is where ${all[first]?.id} writes: their files would replace each other`;
+      context.addIssue({ code: 'custom', path: [index, 'to'], message });
     });
   });
