@@ -112,6 +112,9 @@ interface FakeState {
   usageFailures: number;
   /** Replays fail before the pipeline meters the line, as with a revoked key. */
   failsReplays: boolean;
+  captures: number;
+  /** Called with the first capture. */
+  onCapture: (() => Promise<unknown>) | undefined;
   /** Usage is stored when its promise resolves. */
   beforeUsage: (() => Promise<void>) | undefined;
 }
@@ -121,13 +124,17 @@ async function install({ local = () => false }: { local?: (request: LineRequest)
   const provider = new FakeProvider();
   const state: FakeState = {
     ...{ isConfigured: true, room: Number.POSITIVE_INFINITY, held: 0, usageFailures: 0, failsReplays: false },
+    captures: 0,
+    onCapture: undefined,
     beforeUsage: undefined,
   };
   const usage: UsageEvent[] = [];
   const live: string[] = [];
-  const respond = (request: LineRequest): LineResponse => {
+  const respond = async (request: LineRequest): Promise<LineResponse> => {
     const { forwarding, requestId, body } = request;
     if (forwarding?.kind === 'capture') {
+      state.captures += 1;
+      if (state.captures === 1) await state.onCapture?.();
       if (local(request)) return { ...OK, costPico: 0 };
       const upstream = { method: 'POST', url: 'http://p/v1/embeddings', headers: {}, body } as const;
       forwarding.captured = {
@@ -271,6 +278,14 @@ describe('a forwarded batch', () => {
     }
     expect(await batches.get(TENANT, id)).toMatchObject({ status: 'completed', completed: 3 });
     expect([provider.submitted.length, usage.length]).toEqual([1, 3]);
+  });
+
+  test('is captured no further when it was cancelled', async () => {
+    const { create, run, untilEnd, batches, state } = await install();
+    const { id } = await create(lines(250));
+    state.onCapture = () => batches.cancel(TENANT, id);
+    await run(id);
+    expect([state.captures, (await untilEnd(id)).status]).toEqual([100, 'cancelled']);
   });
 
   test('reserves its use once, whichever gateways poll it', async () => {

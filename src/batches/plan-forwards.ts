@@ -51,6 +51,8 @@ export class PlanForwards implements JobHandler {
     const batch = batchOf(row);
     for await (const chunk of inputChunks(storage, row)) {
       if (!isReady()) return { retryAt: clock.wallTime() + MIN_WAIT_MS };
+      // Captures may ask the models of guardrails: not for a batch that was cancelled or has expired.
+      if ((await batchById(control, row.id))?.status !== 'in_progress') return undefined;
       const local = new Set<number>();
       const captures = await this.#captureAll(batch, chunk.lines, context.signal);
       for (const [index, line] of chunk.lines.entries()) {

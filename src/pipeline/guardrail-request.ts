@@ -6,6 +6,7 @@ import { editMembers, repeatedMembers } from '../core/json-edit.ts';
 import { once } from '../core/once.ts';
 import type { CheckedText, Guardrail, RequestShape } from '../guardrails/guardrail.ts';
 import { mapRequestTexts, type RequestText, readMembers, requestTexts } from '../guardrails/request-texts.ts';
+import type { LineForwarding } from '../providers/line-forwarding.ts';
 import type { Cancellable } from './guardrail-check.ts';
 import {
   passBatch,
@@ -23,14 +24,16 @@ const TURN = 65_536;
 export interface CheckedRequest {
   readonly call: InferenceCall;
   /**
-   * Guardrails that check the request while the provider responds. Resolves to the error of the one that blocks it;
+   * Asks guardrails that check the request while the provider responds. Resolves to the error of the one that blocks it;
    * undefined where there are none.
    */
-  readonly beside: Promise<GatewayError | undefined> | undefined;
+  readonly beside: (() => Promise<GatewayError | undefined>) | undefined;
 }
 
 /**
  * Passes a request through its guardrails: first those that compute, in their order, then those that ask a server.
+ * @param forwarding of a line of a batch, which passes twice: servers that may block it are asked with its capture, and after
+ *   all else; those that only observe it with its replay
  * @throws GatewayError `guardrail_blocked`, or `guardrail_unavailable` where a guardrail fails closed
  */
 export async function checkRequest(
@@ -38,8 +41,10 @@ export async function checkRequest(
   run: GuardrailRun,
   scope: Cancellable,
   now: () => number,
+  forwarding: LineForwarding['kind'] | undefined,
 ): Promise<CheckedRequest> {
-  const { text: readers, remote } = sortGuardrails(run.guardrails, 'input');
+  const { text: readers, remote: all } = sortGuardrails(run.guardrails, 'input');
+  const remote = forwarding ? all.filter(({ guardrail }) => isAsked(guardrail, forwarding)) : all;
   if (readers.length === 0 && remote.length === 0) return { call, beside: undefined };
   if (run.guardrails.some(({ action }) => action === 'pseudonymise'))
     run.context.pseudonyms.reserve(call.text);
@@ -48,10 +53,12 @@ export async function checkRequest(
   const texts = await passTexts(readers, before, run, now);
   const { blocked } = run;
   if (blocked) throw blockedBy(blocked);
-  const first = remote.filter(({ guardrail }) => runsBefore(guardrail));
+  const isFirst = ({ guardrail }: RemoteGuardrail) =>
+    guardrail.changesTexts || (guardrail.policy.run === 'before' && forwarding !== 'capture');
+  const first = remote.filter(isFirst);
   const after = await passRemote(first, before, texts, run, scope, now);
   if (run.blocked) throw blockedBy(run.blocked);
-  const others = remote.filter(({ guardrail }) => !runsBefore(guardrail));
+  const others = remote.filter((one) => !isFirst(one));
   let index = -1;
   const changed = mapRequestTexts(call.body, ({ text }) => {
     index += 1;
@@ -59,12 +66,13 @@ export async function checkRequest(
   });
   return {
     call: withoutRepeated(changed ? withTexts(call, changed) : call, readers, first),
-    beside: others.length === 0 ? undefined : passBeside(others, before, after, run, scope, now),
+    beside: others.length === 0 ? undefined : () => passBeside(others, before, after, run, scope, now),
   };
 }
 
-function runsBefore({ policy, changesTexts }: RemoteGuardrail['guardrail']): boolean {
-  return changesTexts || policy.run === 'before';
+/** Texts are changed each time, because the response refers to the changes. */
+function isAsked(guardrail: Guardrail, forwarding: LineForwarding['kind']): boolean {
+  return guardrail.changesTexts || mayBlock(guardrail) === (forwarding === 'capture');
 }
 
 function checkShape(
@@ -155,7 +163,7 @@ async function passBeside(
   return run.blocked && blockedBy(run.blocked);
 }
 
-function mayBlock({ action, policy }: RemoteGuardrail['guardrail']): boolean {
+function mayBlock({ action, policy }: Guardrail): boolean {
   return action === 'block' || policy.fail === 'closed';
 }
 

@@ -64,8 +64,9 @@ export class UsageMeter implements UsageSettlement {
   settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void {
     const { attempts } = request.routing;
     const ending: Ending = { outcome, endedAt: this.options.clock.now() };
-    // Counting tokens is free.
-    if (request.identity.operation === 'count-tokens') {
+    // Counting tokens is free; a line of a batch is settled when it has its result.
+    const isCaptured = request.forwarding?.kind === 'capture';
+    if (request.identity.operation === 'count-tokens' || isCaptured) {
       request.limits.reservation?.settle({ tokens: 0, nanoUsd: 0 });
       request.onSettled?.(0);
       return;

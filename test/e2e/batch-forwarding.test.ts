@@ -69,8 +69,10 @@ beforeAll(async () => {
         { id: 'small', targets: [{ provider: 'mi', model: 'mistral-x' }] },
         { id: 'claude', targets: [{ provider: 'an', model: 'claude-x' }] },
         { id: 'local', targets: [{ provider: 'here', model: 'gpt-x' }] },
+        { id: 'cached', targets: [{ provider: 'oa', model: 'gpt-x' }] },
         { id: 'judged', targets: [{ provider: 'oa', model: 'gpt-judged' }] },
-      ],
+      ].map((model) => ({ ...model, cache: model.id === 'cached' ? {} : false })),
+      cache: { exact: { ttl: '1h', price: { input: '1', output: '10' } } },
       batches: { concurrency: 2 },
       prices: [
         { model: 'gpt-x', input: '1', output: '10', batch: '0.5' },
@@ -223,6 +225,29 @@ describe('a batch', () => {
     const uploads = mock.requests.filter(({ path }) => path === '/v1/files').map((request) => request.text());
     expect(uploads.some((text) => text.includes('A dog'))).toBe(true);
     expect(uploads.some((text) => text.includes('A cat'))).toBe(false);
+    const verdicts = mock.requests.filter((request) => request.text().includes('You check texts'));
+    expect(verdicts.filter((request) => request.text().includes('A dog'))).toHaveLength(1);
+  });
+
+  test('whose responses the cache has is charged once', async () => {
+    await done(gateway, 'POST', '/tenants', { id: 'cached' });
+    const { key } = await done(gateway, 'POST', '/tenants/cached/keys', { name: 'k' });
+    const client = gateway.openai({ apiKey: String(key) });
+    const ask = (model: string) =>
+      client.chat.completions.create({
+        ...{ model, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 50 },
+      });
+    await ask('cached');
+    const { id } = await create([line('a', 'Hi', 'cached'), line('b', 'Hi', 'cached')], client);
+    const batch = await ended(id, client);
+    expect(batch.forwarding).toEqual({ forwarded: {}, local: { no_upstream_call: 2 } });
+    const events = () => done(gateway, 'GET', '/tenants/cached/usage/events').then(dataOf);
+    // Events are stored in their order: the last one comes after all others.
+    await ask('local');
+    const isLast = async () => (await events()).some(({ model }) => model === 'local');
+    await eventually('all is metered', isLast, WAIT_MS);
+    const outcomes = (await events()).map(({ model, outcome }) => `${model} ${outcome}`);
+    expect(outcomes.toSorted()).toEqual(['cached cached', 'cached cached', 'cached done', 'local done']);
   });
 
   test('is metered once, at the price of batches, whatever the provider repeats', async () => {

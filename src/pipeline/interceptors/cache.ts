@@ -119,19 +119,22 @@ class CacheInterceptor implements Interceptor {
     if (controls.mode === 'refresh') return this.#fetch(lookup, undefined);
     const found = this.cache.responses.get(key, tenant);
     const read = found instanceof Promise ? await found : found;
-    if (read === SKIPPED) this.cache.observer.skipped(this.#use(request));
+    // A captured line is counted when it has its result, and only what costs nothing is asked for it.
+    const isCaptured = request.forwarding?.kind === 'capture';
+    if (read === SKIPPED && !isCaptured) this.cache.observer.skipped(this.#use(request));
     const entry = read === SKIPPED ? undefined : read;
     const use = entry && this.#useOf(entry, lookup);
     if (entry && use) {
       const response = await this.#serve(entry, use, lookup);
       if (response) return response;
     }
-    const lookups = this.cache.semantic && (await this.#lookups(this.cache.semantic));
+    const { semantic: services } = this.cache;
+    const lookups = services && !isCaptured ? await this.#lookups(services) : undefined;
     const semantic = await lookups?.find(lookup);
     const similar = semantic?.isServed ? await this.#serveSimilar(semantic, lookup) : undefined;
     if (similar) return similar;
     if (controls.mode === 'only') {
-      this.cache.observer.miss(this.#use(request));
+      if (!isCaptured) this.cache.observer.miss(this.#use(request));
       throw notCached();
     }
     const spare = entry && usability(entry, key, tenant, this.services.clock.wallTime()) ? entry : undefined;
@@ -209,6 +212,7 @@ class CacheInterceptor implements Interceptor {
       },
     };
     request.routing.warnings = value.warnings;
+    if (request.forwarding?.kind === 'capture') return response;
     this.cache.observer.hit(use, { nanoUsd: value.nanoUsd ?? 0, ms: value.durationMs });
     if (lookup.keyToKeep) this.#keys.remember(call, lookup.keyToKeep, lookup.key);
     if (status === 'stale') this.#refresh(lookup);

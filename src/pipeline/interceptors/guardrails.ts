@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { InferenceCall } from '../../core/inference.ts';
 import { strongerMode } from '../../core/stream/frame.ts';
 import type { AskModel, Guardrail } from '../../guardrails/guardrail.ts';
+import type { LineCapture } from '../../providers/line-forwarding.ts';
 import { Pseudonyms } from '../../redaction/pseudonyms.ts';
 import { askModel } from '../ask-model.ts';
 import { sortGuardrails } from '../guardrail-check.ts';
@@ -62,7 +63,7 @@ class GuardrailInterceptor implements Interceptor {
     const { clock } = this.services;
     const now = () => clock.now();
     const run = this.#begin(request, list, askModel(scope, next, this.services, this.guardrails.question));
-    const checked = await checkRequest(call, run, scope, now);
+    const checked = await checkRequest(call, run, scope, now, request.forwarding?.kind);
     this.#requireMode(request, list);
     const header = announce(request, run, undefined);
     const response = await respond(checked, scope, next);
@@ -178,6 +179,25 @@ class GuardrailInterceptor implements Interceptor {
   }
 }
 
+/** Guardrails that ask a server are asked only about lines that go to a provider, and before they are stored there. */
+async function capture(
+  next: () => Promise<InferenceResponse>,
+  beside: () => Promise<GatewayError | undefined>,
+  forwarding: LineCapture,
+): Promise<InferenceResponse> {
+  try {
+    return await next();
+  } catch (stopped) {
+    const { captured } = forwarding;
+    if (!captured) throw stopped;
+    forwarding.captured = undefined;
+    const blocked = await beside();
+    if (blocked) throw blocked;
+    forwarding.captured = captured;
+    throw stopped;
+  }
+}
+
 /** Sends the request on. A guardrail that checks it meanwhile may cancel it. */
 async function respond(
   { call, beside }: CheckedRequest,
@@ -185,16 +205,13 @@ async function respond(
   next: Next,
 ): Promise<InferenceResponse> {
   if (!beside) return next(call, scope);
-  if (scope.request.forwarding?.kind === 'capture') {
-    // It is stored at the provider: not before all guardrails have passed it.
-    const blocked = await beside;
-    if (blocked) throw blocked;
-    return next(call, scope);
-  }
+  const { forwarding } = scope.request;
+  if (forwarding?.kind === 'capture') return capture(() => next(call, scope), beside, forwarding);
+  const deciding = beside();
   const branch = scope.fork();
   const responding = next(call, branch);
   responding.catch(() => undefined);
-  const error = await beside;
+  const error = await deciding;
   if (error) {
     branch.cancel(error);
     throw error;
