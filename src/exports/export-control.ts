@@ -38,6 +38,7 @@ export interface ExportProgressView {
   readonly sent: number;
   readonly dropped: number;
   readonly lastSentAt: number | null;
+  /** The tenant is empty where the export cannot run as it is configured. */
   readonly error: { readonly message: string; readonly at: number; readonly tenant: string } | null;
   readonly waiting: Waiting;
 }
@@ -184,9 +185,11 @@ export class ExportControl {
     const failing = rows.filter(({ failures }) => failures > 0).sort((a, b) => b.updated_at - a.updated_at);
     const counted = [...new Set([...failing.map(({ tenant }) => tenant), ...tenants])].slice(0, MAX_COUNTED);
     const waiting = await this.#waitingOf(settings, head, cursors, counted);
+    const fault = this.#faultOf(settings);
+    const isFailing = failing.length > 0 || fault !== null;
     const sum = (of: (row: ExportCursorRow) => number) => rows.reduce((total, row) => total + of(row), 0);
     return {
-      ...{ settings, destination: destinationOf(settings), state: stateOf(head, failing.length > 0) },
+      ...{ settings, destination: destinationOf(settings), state: stateOf(head, isFailing) },
       ...{ pausedAt: timeOf(head?.paused_at), startedAt: timeOf(head?.started_at) },
       ...{
         failingTenants: failing.length,
@@ -194,7 +197,7 @@ export class ExportControl {
         dropped: sum(({ dropped }) => dropped),
       },
       lastSentAt: timeOf(rows.reduce((latest, { sent_at }) => Math.max(latest, sent_at), 0)),
-      error: this.#errorOf(settings, failing[0]),
+      error: fault ?? this.#errorOf(settings, failing[0]),
       waiting: {
         records: waiting.reduce((total, { records }) => total + records, 0),
         isMore: counted.length < tenants.length || waiting.some(({ isMore }) => isMore),
@@ -246,6 +249,17 @@ export class ExportControl {
       all.push(...(await Promise.all(some)));
     }
     return all;
+  }
+
+  /** @returns why it cannot run as it is configured, for any tenant */
+  #faultOf(settings: ExportSettings): ExportProgressView['error'] {
+    try {
+      this.options.sinkOf(settings);
+      return null;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { message: this.#shown(message, settings), at: this.options.clock.wallTime(), tenant: '' };
+    }
   }
 
   #errorOf(settings: ExportSettings, row: ExportCursorRow | undefined) {

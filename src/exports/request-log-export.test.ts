@@ -31,6 +31,7 @@ let logging: Set<string>;
 const begun: string[] = [];
 /** Called before a tenant's first records are sent. */
 let onBegin: () => Promise<void>;
+let sinkOf: () => ExportSink;
 
 beforeAll(async () => {
   const sqlite = BACKENDS.find(({ name }) => /sqlite/i.test(name)) ?? BACKENDS[0];
@@ -47,6 +48,7 @@ beforeEach(async () => {
   [batches, outcome, logging] = [[], SENT, new Set(['a', 'b'])];
   begun.length = 0;
   onBegin = async () => undefined;
+  sinkOf = () => sink;
   onBatch = async () => undefined;
   await control.deleteFrom('export_cursors').execute();
 });
@@ -133,7 +135,7 @@ async function installation() {
       await store.put({ tenant }, await Promise.all(rows));
     },
     controls: new ExportControl({
-      ...{ control, clock, tenants, settings: () => [SETTINGS], sinkOf: () => sink },
+      ...{ control, clock, tenants, settings: () => [SETTINGS], sinkOf: () => sinkOf() },
       ...{
         sources: { usage: source, request_log: source },
         redact: (text: string) => text.replace('jo@x.test', '[EMAIL]'),
@@ -334,6 +336,17 @@ test('a test sends one record of both sources, and shows why the receiver reject
   expect(await controls.test('prompts', signal)).toMatchObject({
     ...{ error: 'HTTP 400', detail: 'unknown key [SECRET]' },
   });
+  await close();
+});
+
+test('one that cannot run as it is configured is shown to fail', async () => {
+  const { controls, close } = await installation();
+  sinkOf = () => {
+    throw new Error('no location for hunter-two');
+  };
+  expect(await controls.list()).toMatchObject([
+    { state: 'failing', failingTenants: 0, error: { message: 'no location for [SECRET]', tenant: '' } },
+  ]);
   await close();
 });
 

@@ -13,7 +13,9 @@ const progress = {
   last_error: z
     .object({ message: z.string(), at: z.string(), tenant: z.string() })
     .nullable()
-    .describe('Of the last attempt, where it failed; without credentials.'),
+    .describe(
+      'Of the last attempt, where it failed; without credentials. `tenant` is empty where the export cannot run as it is configured.',
+    ),
   waiting: z
     .object({
       records: z.int().describe('For usage, those of rejected requests are counted too, which are not sent.'),
