@@ -12,6 +12,9 @@ const schema = z.strictObject({
   n: z.number().int().min(1).max(10).optional(),
   stop: z.union([z.string(), z.array(z.string())]).optional(),
   format: z.union([z.string(), z.object({ type: z.literal('json'), name: z.string() })]).optional(),
+  limits: z
+    .record(z.string(), z.array(z.strictObject({ max: z.number(), of: z.string().default('requests') })))
+    .nullish(),
 });
 
 const faultOf = (value: unknown) => {
@@ -49,7 +52,16 @@ test.each([
   [{ model: 'm', stop: 7 }, 'stop', '"stop" must be a string or a list, not 7.'],
   [{ model: 'm', stop: ['a', 7] }, 'stop[1]', '"stop[1]" must be a string, not 7.'],
   [{ model: 'm', format: { type: 'json' } }, 'format.name', '"format.name" is missing; it must be a string.'],
-  [{ model: 'm', modle: 1 }, null, 'The request has an unknown member: "modle".'],
+  [
+    { model: 'm', modle: 1 },
+    null,
+    'The request has an unknown member: "modle". Allowed: "model", "messages", "n", "stop", "format", "limits".',
+  ],
+  [
+    { model: 'm', limits: { day: [{ max: 1, most: 2 }] } },
+    'limits.day[0]',
+    '"limits.day[0]" has an unknown member: "most". Allowed: "max", "of".',
+  ],
   [null, null, 'The request must be an object, not null.'],
 ])('%j: the message names the field, the fault and what is allowed', (value, param, message) => {
   expect(faultOf(value)).toEqual(['invalid_request', param, message]);
@@ -68,5 +80,5 @@ test('names other fields, a few of them', () => {
 test('does not repeat long values', () => {
   const message = String(faultOf({ model: ['x'.repeat(1_000)], n: 'y'.repeat(1_000) })?.[2]);
   expect(message.length).toBeLessThan(200);
-  expect(String(faultOf({ model: 'm', ['k'.repeat(5_000)]: 1 })?.[2]).length).toBeLessThan(200);
+  expect(String(faultOf({ model: 'm', ['k'.repeat(5_000)]: 1 })?.[2]).length).toBeLessThan(250);
 });

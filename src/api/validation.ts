@@ -1,9 +1,12 @@
 import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { parseBounded } from '../core/parse-bounded.ts';
+import { knownMembers } from './known-members.ts';
 
 /** Fields that one message names besides the first. */
 const MAX_ALSO = 3;
+/** Members that a message lists as allowed. */
+const MAX_MEMBERS = 30;
 /** Characters of a client's own names in a message. */
 const MAX_SHOWN = 100;
 
@@ -30,7 +33,7 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
   const [first, ...others] = result.error.issues.map((issue) => deepest(issue, []));
   const param = pathText(first?.path ?? []);
   const subject = param === '' ? 'The request' : `"${param}"`;
-  const fault = first === undefined ? 'is not valid.' : faultOf(first, value);
+  const fault = first === undefined ? 'is not valid.' : faultOf(first, value, schema);
   throw new GatewayError('invalid_request', `${subject} ${fault}${alsoText(param, others)}`, {
     param: param === '' ? null : param,
   });
@@ -55,7 +58,7 @@ function deepest(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[]): Locat
   return best;
 }
 
-function faultOf({ issue, path }: Located, root: unknown): string {
+function faultOf({ issue, path }: Located, root: unknown, schema: z.core.$ZodType): string {
   const value = valueAt(root, path);
   switch (issue.code) {
     case 'invalid_type':
@@ -75,11 +78,21 @@ function faultOf({ issue, path }: Located, root: unknown): string {
       return sizeFault(issue.origin, 'at most', Number(issue.maximum), issue.inclusive !== false);
     case 'unrecognized_keys': {
       const names = issue.keys.slice(0, MAX_ALSO).map((key) => JSON.stringify(key.slice(0, MAX_SHOWN)));
-      return `has ${issue.keys.length === 1 ? 'an unknown member' : 'unknown members'}: ${names.join(', ')}.`;
+      const fault = `has ${issue.keys.length === 1 ? 'an unknown member' : 'unknown members'}: ${names.join(', ')}.`;
+      return `${fault}${allowedText(knownMembers(schema, path))}`;
     }
     default:
       return `is not valid: ${issue.message}${/[.!?]$/.test(issue.message) ? '' : '.'}`;
   }
+}
+
+function allowedText(members: readonly string[]): string {
+  if (members.length === 0) return '';
+  const more = members.length > MAX_MEMBERS ? ', ...' : '';
+  return ` Allowed: ${members
+    .slice(0, MAX_MEMBERS)
+    .map((name) => JSON.stringify(name))
+    .join(', ')}${more}.`;
 }
 
 /** The issue concerns the value itself and says which types or values it may have. */
