@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import type { Owner } from '../files/stored-file.ts';
-import { deleteForwards } from '../storage/sql/batch-forward-store.ts';
+import { deleteForwards, openForwards } from '../storage/sql/batch-forward-store.ts';
 import {
   activeBatches,
   batchById,
@@ -123,6 +123,13 @@ export class Batches {
     const batch = await this.get(tenant, id, form);
     if (!hasEnded(batch)) {
       throw new GatewayError('conflict', 'Only a batch that has ended can be deleted. Cancel it first.');
+    }
+    // Lines that ran there are metered for the key of the batch.
+    if ((await openForwards(control, id)) > 0) {
+      throw new GatewayError(
+        'conflict',
+        'The batch still runs at a provider, which cancels it. Delete the batch later.',
+      );
     }
     await control.deleteFrom('batches').where('id', '=', id).where('tenant', '=', tenant).execute();
     const own = [batch.outputFile, batch.errorFile, ...(batch.form === 'messages' ? [batch.inputFile] : [])];

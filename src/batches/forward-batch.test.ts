@@ -41,6 +41,8 @@ class FakeProvider implements BatchUpstream {
   readonly submitted: BatchSubmission[] = [];
   readonly cancelled: string[] = [];
   readonly discarded: string[] = [];
+  /** False for a provider that takes its time to cancel. */
+  cancelsAtOnce = true;
   /** Results that were read. */
   resultsRead = 0;
   batchState: UpstreamBatchState = { kind: 'running' };
@@ -90,7 +92,7 @@ class FakeProvider implements BatchUpstream {
   async cancel(id: string): Promise<void> {
     if (this.failure) throw this.failure;
     this.cancelled.push(id);
-    this.batchState = { kind: 'ended', isPartial: true };
+    if (this.cancelsAtOnce) this.batchState = { kind: 'ended', isPartial: true };
   }
 
   async discard(id: string): Promise<void> {
@@ -165,8 +167,7 @@ async function install({ local = () => false }: { local?: (request: LineRequest)
         },
       };
     },
-    usageOf({ requestId, status, models, body }) {
-      if (body !== '{"ok":true}') return undefined;
+    usageOf({ requestId, status, models }) {
       return { ...USAGE, id: `${requestId}-result`, requestId, status, model: models.join() };
     },
     async storeUsage(events) {
@@ -458,6 +459,74 @@ describe('a forwarded batch', () => {
       { error: { code: 'batch_cancelled' } },
       { error: { code: 'batch_cancelled' } },
     ]);
+  });
+
+  test('that its provider cancels late is metered, discarded, and only then forgotten', async () => {
+    const { create, run, untilEnd, provider, batches, usage, control, clock } = await install();
+    const { id } = await create(lines(3));
+    await run(id);
+    provider.cancelsAtOnce = false;
+    provider.resultOf = (line) =>
+      line.endsWith('-1')
+        ? { id: line, kind: 'not_run' }
+        : { id: line, kind: 'response', status: 200, body: '{"ok":true}' };
+    await batches.cancel(TENANT, id);
+    expect(await untilEnd(id)).toMatchObject({ status: 'cancelled', completed: 0, unfinished: 3 });
+    await expect(batches.delete(TENANT, id)).rejects.toMatchObject({ code: 'conflict' });
+    expect([usage, provider.discarded]).toEqual([[], []]);
+    provider.batchState = { kind: 'ended', isPartial: true };
+    clock.advance(MINUTE_MS);
+    await run(id);
+    expect(usage.map((event) => event.id).toSorted()).toEqual([`${id}-2-result`, `${id}-3-result`]);
+    expect([provider.discarded, provider.cancelled.includes('remote-1')]).toEqual([['remote-1'], true]);
+    expect(await control.selectFrom('batch_forwards').selectAll().execute()).toEqual([]);
+    await batches.delete(TENANT, id);
+  });
+
+  test('that is cancelled before its submission is found is cancelled and metered when it is found', async () => {
+    const { create, run, untilEnd, provider, batches, usage, control, clock } = await install();
+    const { id } = await create(lines(3));
+    provider.afterSubmit = lost;
+    provider.found = { kind: 'unknown' };
+    await run(id);
+    await batches.cancel(TENANT, id);
+    expect((await untilEnd(id)).status).toBe('cancelled');
+    clock.advance(MINUTE_MS);
+    await run(id);
+    expect([provider.cancelled, usage]).toEqual([[], []]);
+    provider.found = { kind: 'found', id: 'remote-1' };
+    clock.advance(MINUTE_MS);
+    await run(id);
+    expect([provider.cancelled, provider.discarded, usage.length]).toEqual([['remote-1'], ['remote-1'], 3]);
+    expect(await control.selectFrom('batch_forwards').selectAll().execute()).toEqual([]);
+  });
+
+  test('that is cancelled and not at the provider is forgotten when its list would show it', async () => {
+    const { create, run, untilEnd, provider, batches, control, clock } = await install();
+    const { id } = await create(lines(3));
+    provider.afterSubmit = lost;
+    provider.found = { kind: 'unknown' };
+    await run(id);
+    await batches.cancel(TENANT, id);
+    expect((await untilEnd(id)).status).toBe('cancelled');
+    provider.found = { kind: 'none' };
+    clock.advance(MINUTE_MS);
+    await run(id);
+    expect(await control.selectFrom('batch_forwards').selectAll().execute()).toEqual([]);
+    expect(provider.submitted).toHaveLength(1);
+  });
+
+  test('that ends while its provider is not configured is cancelled when it is configured again', async () => {
+    const { create, run, untilEnd, provider, batches, state, usage, clock } = await install();
+    const { id } = await create(lines(2));
+    await run(id);
+    state.isConfigured = false;
+    await batches.cancel(TENANT, id);
+    expect((await untilEnd(id)).status).toBe('cancelled');
+    state.isConfigured = true;
+    clock.advance(MINUTE_MS);
+    await run(id);
+    expect([provider.cancelled, provider.discarded, usage.length]).toEqual([['remote-1'], ['remote-1'], 2]);
   });
 
   test('that never ends expires, and is cancelled at a provider that comes back', async () => {

@@ -11,9 +11,15 @@ import {
   type UpstreamLine,
 } from '../providers/batch-upstream.ts';
 import type { LocalReason } from '../providers/line-forwarding.ts';
-import { changeForward, forwardById, knownRemotes } from '../storage/sql/batch-forward-store.ts';
+import {
+  changeForward,
+  deleteForward,
+  forwardById,
+  knownRemotes,
+} from '../storage/sql/batch-forward-store.ts';
 import { batchById, changeBatch } from '../storage/sql/batch-store.ts';
 import type { BatchForwardRow, BatchRow } from '../storage/sql/batch-tables.ts';
+import { type AbandonedPart, abandonPart } from './abandon-part.ts';
 import { batchOf, hasEnded } from './batch.ts';
 import { type BatchParts, FORWARD, type ForwardParts, LINES } from './batch-parts.ts';
 import { ForwardSummary, forwardingOf } from './forward-summary.ts';
@@ -79,7 +85,10 @@ export class ForwardBatch implements JobHandler {
     }
     const upstream = this.forwarding.upstreamOf(forward.provider, forward.account);
     try {
-      if (!row || hasEnded(batchOf(row))) return await this.#abandon(forward, upstream);
+      const batch = row && batchOf(row);
+      if (!row || !batch || hasEnded(batch)) {
+        return await this.#abandon({ batch, forward, upstream, signal: context.signal });
+      }
       const isOver = row.status !== 'in_progress' || row.expires_at <= clock.wallTime();
       if (!upstream) return await this.#withoutProvider({ row, forward, context, isOver });
       return await this.#step({ row, forward, upstream, context, isOver });
@@ -235,24 +244,22 @@ export class ForwardBatch implements JobHandler {
   }
 
   /** The batch has ended without this part, or was deleted. */
-  async #abandon(forward: BatchForwardRow, upstream: BatchUpstream | undefined): Promise<JobResult> {
-    const { control } = this.parts;
+  async #abandon(part: AbandonedPart): Promise<JobResult> {
+    const { forward, upstream } = part;
     await this.#holds.release(forward);
-    if (forward.remote !== '') await upstream?.cancel(forward.remote);
-    await control
-      .deleteFrom('batch_forwards')
-      .where('batch', '=', forward.batch)
-      .where('part', '=', forward.part)
-      .execute();
-    return undefined;
+    const outcome = await abandonPart(this.parts, this.forwarding, part);
+    if (outcome === 'lost') return this.#later(forward, FIND_MS);
+    if (outcome === 'running') return this.#later(forward, upstream ? 0 : LAST_POLL_MS);
+    // Another gateway, which has lost this job, may have submitted it meanwhile.
+    return (await deleteForward(this.parts.control, forward)) ? undefined : this.#later(forward);
   }
 
   /** The configuration has no such provider any more, or forwards no batches to it. */
   async #withoutProvider(run: Omit<PartRun, 'upstream'>): Promise<JobResult> {
-    const { forward, isOver } = run;
+    const { forward } = run;
     if (forward.state === 'planned') return this.#runLocally(run, 'provider_does_not_forward');
-    // It may come back with the next configuration: what it runs is not run again.
-    return isOver ? this.#done(run) : this.#later(forward, LAST_POLL_MS);
+    // It may come back with the next configuration: what it runs is not run again, but cancelled and metered.
+    return this.#later(forward, LAST_POLL_MS);
   }
 
   #later({ submitted_at, created_at }: BatchForwardRow, least = 0): { readonly retryAt: number } {

@@ -86,7 +86,9 @@ class Settling {
       const done = await databases.use(scope, (db) => linesWithResult(db, range));
       const writer = new ResultWriter(async (rows) => {
         await this.#storeUsage(rows);
-        return databases.use(scope, (db) => addResults(db, range, rows));
+        await databases.use(scope, (db) => addResults(db, range, rows));
+        // A batch that has ended takes no more results, but all of their usage.
+        return true;
       });
       this.#writers.push(writer);
       for (const line of lines) {

@@ -139,3 +139,17 @@ export function heldBy(db: Kysely<ControlTables>, holder: string): Promise<Forwa
     .where('state', '!=', 'done')
     .execute();
 }
+
+/** Deletes a part, unless it was submitted again. @returns whether it was there */
+export async function deleteForward(
+  db: Kysely<ControlTables>,
+  { batch, part, token }: ForwardKey & Pick<BatchForwardRow, 'token'>,
+): Promise<boolean> {
+  const { numDeletedRows } = await db
+    .deleteFrom('batch_forwards')
+    .where('batch', '=', batch)
+    .where('part', '=', part)
+    .where('token', '=', token)
+    .executeTakeFirst();
+  return numDeletedRows > 0n;
+}
