@@ -169,17 +169,18 @@ function forwardParts({
   return {
     upstreamOf: (id, account) =>
       providersOf(services).find((one) => one.id === id && (one.account ?? 0) === account)?.batches,
-    async hold(batch, { tokens, nanoUsd }) {
+    async hold(batch, { requests, tokens, nanoUsd }) {
       const range = (amount: number) => () => ({ least: amount, most: amount });
       const reservation = await usage.limiter.admit({
         principal: principalOf(services, batch),
         tags: [],
-        use: { likelyTokens: () => tokens, tokens: range(tokens), nanoUsd: range(nanoUsd) },
-        // The lines themselves count as requests.
-        isPart: true,
+        use: {
+          ...{ requests: () => requests, likelyTokens: () => tokens },
+          ...{ tokens: range(tokens), nanoUsd: range(nanoUsd) },
+        },
         periodsOnly: true,
       });
-      return reservation && { release: () => reservation.settle({ tokens: 0, nanoUsd: 0 }) };
+      return reservation && { release: () => reservation.settle({ requests: 0, tokens: 0, nanoUsd: 0 }) };
     },
     usageOf: (result) => (config().storage.keep_usage ? usageOfResult(services, result) : undefined),
     async storeUsage(events) {

@@ -76,13 +76,13 @@ export interface ForwardParts {
   /** @param account number of the provider's key; 0 for a single one @returns undefined where no batches go to it */
   readonly upstreamOf: (provider: string, account: number) => BatchUpstream | undefined;
   /**
-   * Reserves what lines may use: tokens, and 10^-9 US dollars.
+   * Reserves what lines may use: requests, tokens, and 10^-9 US dollars.
    * @returns undefined where nothing limits them
    * @throws GatewayError with the status 429 where the limits have no room for it
    */
   readonly hold: (
     batch: Batch,
-    use: { readonly tokens: number; readonly nanoUsd: number },
+    use: { readonly requests: number; readonly tokens: number; readonly nanoUsd: number },
   ) => Promise<UseHold | undefined>;
   /**
    * Reads the usage of a line from its result alone.

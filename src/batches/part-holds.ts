@@ -32,9 +32,9 @@ export class PartHolds {
     const now = clock.wallTime();
     const lease = { holder: this.#holder, until: now + HOLDER_MS };
     if (!(await takeHolder(control, forward, lease, now))) return true;
-    const { tokens, nano_usd: nanoUsd } = forward;
+    const { lines: requests, tokens, nano_usd: nanoUsd } = forward;
     try {
-      const hold = await this.hold(batchOf(row), { tokens, nanoUsd });
+      const hold = await this.hold(batchOf(row), { requests, tokens, nanoUsd });
       if (hold) this.#holds.set(name, hold);
       return true;
     } catch (error) {

@@ -17,6 +17,8 @@ export interface ExpectedUse {
   tokens(): AmountRange;
   /** 10^-9 US dollars: taken from budgets. */
   nanoUsd(): AmountRange;
+  /** Requests, of several that are admitted together; one when absent. */
+  requests?(): number;
 }
 
 /** The use of a request that costs nothing. */
@@ -30,6 +32,7 @@ export const NO_USE: ExpectedUse = {
 export function amountOf({ limit, kind }: Counter, use: ExpectedUse): number {
   switch (limit.of) {
     case 'requests':
+      return use.requests?.() ?? 1;
     case 'concurrent_requests':
       return 1;
     case 'tokens':

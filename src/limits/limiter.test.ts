@@ -37,8 +37,40 @@ function setUp(...documents: object[]) {
     throw new Error('it was admitted');
   };
   const used = async () => (await limiter.counterStates([subject])).map(({ counterState }) => counterState);
-  return { admit, refused, used };
+  return { admit, refused, used, limiter, principal, use: use(0, 0) };
 }
+
+describe('lines of a batch', () => {
+  const documents = [
+    { of: 'requests', per: 'day', max: 5 },
+    { of: 'tokens', per: 'day', max: 100 },
+    { of: 'requests', per: 'minute', max: 1 },
+  ];
+
+  test('reserve their number from quotas of requests, and return it', async () => {
+    const { limiter, principal, use, used } = setUp(...documents);
+    const admit = (lines: number) =>
+      limiter.admit({
+        ...{ principal, tags: [], periodsOnly: true },
+        use: { ...use, requests: () => lines },
+      });
+    expect(() => admit(6)).toThrow('5 requests');
+    const reservation = await admit(4);
+    expect((await used()).slice(0, 2)).toEqual([4, 0]);
+    reservation?.settle({ requests: 0, tokens: 0, nanoUsd: 0 });
+    expect((await used()).slice(0, 2)).toEqual([0, 0]);
+  });
+
+  test('that have run are counted by all quotas, although one has nothing left', async () => {
+    const { limiter, principal, use, used } = setUp(...documents);
+    const made = { ...{ principal, tags: [], use }, periodsOnly: true, isMade: true };
+    for (let line = 0; line < 7; line += 1) {
+      const reservation = await limiter.admit(made);
+      reservation?.settle({ tokens: 20, nanoUsd: 0 });
+    }
+    expect((await used()).slice(0, 2)).toEqual([7, 140]);
+  });
+});
 
 describe('a quota', () => {
   const quota = { of: 'tokens', per: 'day', max: 100 };

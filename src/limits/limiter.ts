@@ -29,6 +29,8 @@ export interface Admission {
   readonly isPart?: boolean;
   /** Rates and concurrency slots do not count: a provider's batch API runs the request in its own time. */
   readonly periodsOnly?: boolean;
+  /** Quotas and budgets count the request, and refuse it no more: it has been made. */
+  readonly isMade?: boolean;
 }
 
 /** The actual use of a request. */
@@ -37,6 +39,8 @@ export interface Used {
   readonly tokens: number;
   /** 10^-9 US dollars. */
   readonly nanoUsd: number;
+  /** What was reserved when absent. */
+  readonly requests?: number;
 }
 
 export interface LimiterOptions {
@@ -196,7 +200,7 @@ export class Limiter {
   #add(
     charges: Charge[],
     subject: SubjectLimits,
-    { use, isPart, periodsOnly }: Admission,
+    { use, isPart, periodsOnly, isMade }: Admission,
     now: number,
   ): void {
     const { calendar } = this.options;
@@ -206,7 +210,8 @@ export class Limiter {
       if (periodsOnly && counter.kind !== 'period') continue;
       const period =
         counter.kind === 'period' ? calendar.periodAt(now, counter.per, subject.timeZone) : undefined;
-      charges.push({ counter, amount: amountOf(counter, use), period });
+      const charged = isMade ? unenforced(counter) : counter;
+      charges.push({ counter: charged, amount: amountOf(counter, use), period });
     }
   }
 
@@ -255,10 +260,10 @@ function isShown({ counter: { kind, subject } }: Charge): boolean {
 }
 
 /** The amount that a request used of a charge; 0 for a concurrency slot, which is released. */
-function usedFrom({ counter, amount }: Charge, { tokens, nanoUsd }: Used): number {
+function usedFrom({ counter, amount }: Charge, { tokens, nanoUsd, requests }: Used): number {
   switch (counter.limit.of) {
     case 'requests':
-      return amount;
+      return requests ?? amount;
     case 'tokens':
       return tokens;
     case 'cost':
@@ -266,6 +271,12 @@ function usedFrom({ counter, amount }: Charge, { tokens, nanoUsd }: Used): numbe
     case 'concurrent_requests':
       return 0;
   }
+}
+
+/** The same counter, for a request that is charged whatever is left. */
+function unenforced(counter: Counter): Counter {
+  const { limit } = counter;
+  return limit.mode === 'enforce' ? { ...counter, limit: { ...limit, mode: 'warn' } } : counter;
 }
 
 function storeUnavailable(error: unknown): unknown {

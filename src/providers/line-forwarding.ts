@@ -11,7 +11,7 @@ export type LocalReason =
   | 'request_not_supported'
   /** The model cannot be reached, or its target has limits of its own. */
   | 'target_unavailable'
-  /** The key has too little left of a quota or budget for all lines of a batch. */
+  /** The key has too little left of a quota or budget for all lines of a batch; or the model or a tag has some of its own. */
   | 'limits'
   /** The provider rejected the batch, cancelled it, or let it expire: these lines did not run there. */
   | 'provider_rejected';

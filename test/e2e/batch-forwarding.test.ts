@@ -70,6 +70,10 @@ beforeAll(async () => {
         { id: 'claude', targets: [{ provider: 'an', model: 'claude-x' }] },
         { id: 'local', targets: [{ provider: 'here', model: 'gpt-x' }] },
         { id: 'cached', targets: [{ provider: 'oa', model: 'gpt-x' }] },
+        {
+          ...{ id: 'limited', targets: [{ provider: 'oa', model: 'gpt-x' }] },
+          limits: [{ of: 'tokens', max: 10_000, per: 'month' }],
+        },
         { id: 'judged', targets: [{ provider: 'oa', model: 'gpt-judged' }] },
       ].map((model) => ({ ...model, cache: model.id === 'cached' ? {} : false })),
       cache: { exact: { ttl: '1h', price: { input: '1', output: '10' } } },
@@ -386,6 +390,24 @@ describe('a batch', () => {
       },
       WAIT_MS,
     );
+  });
+
+  test('that a quota of requests or of the model has no room for runs at the gateway', async () => {
+    const limits = [{ of: 'requests', max: 6, per: 'month' }];
+    await done(gateway, 'POST', '/tenants', { id: 'few', tier: null, limits });
+    const { key } = await done(gateway, 'POST', '/tenants/few/keys', { name: 'k' });
+    const client = gateway.openai({ apiKey: String(key) });
+    const before = upstream('openai').api.batches.length;
+    const { id } = await create([...ids(7).map((name) => line(name))], client);
+    const isLocal = async () => {
+      const { forwarding } = { forwarding: {}, ...(await client.batches.retrieve(id)) };
+      return JSON.stringify(forwarding) === '{"forwarded":{},"local":{"limits":7}}';
+    };
+    await eventually('the gateway runs the lines', isLocal, WAIT_MS);
+    await client.batches.cancel(id);
+    const limited = await ended((await create([line('a', 'Hi', 'limited')])).id);
+    expect(limited.forwarding).toEqual({ forwarded: {}, local: { limits: 1 } });
+    expect(upstream('openai').api.batches.length).toBe(before);
   });
 
   test('that the provider rejects runs at the gateway', async () => {

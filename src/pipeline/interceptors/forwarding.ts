@@ -1,5 +1,6 @@
 import { GatewayError, stoppedByGateway } from '../../core/errors.ts';
 import type { InferenceCall } from '../../core/inference.ts';
+import type { SubjectLimits } from '../../core/limit.ts';
 import type { StreamObservation } from '../../core/stream/observation.ts';
 import type { AttemptTrace } from '../../dispatch/attempt-trace.ts';
 import { describeFailure } from '../../dispatch/dispatch-errors.ts';
@@ -53,6 +54,9 @@ class ForwardingInterceptor implements Interceptor {
     const { identity, controls, routing } = request;
     const { route, modelScope, preference } = routing;
     if (!route) return local('target_unavailable');
+    // They count the lines of all keys: only the gateway stops exactly at them.
+    const ofTags = controls.tags.flatMap((tag) => identity.principal.tagLimits?.get(tag) ?? []);
+    if (hasQuota(route.limits) || hasQuota(ofTags)) return local('limits');
     const { tenant, weight, residency } = identity.principal;
     const constraints = residency
       ? { ...controls.constraints, residency: residency.allowed }
@@ -143,6 +147,13 @@ class ForwardingInterceptor implements Interceptor {
     }
     return undefined;
   }
+}
+
+/** Whether some of the limits count what is used in a day or a month. */
+function hasQuota(subjects: readonly SubjectLimits[] = []): boolean {
+  return subjects.some(({ limits }) =>
+    limits.some(({ per, mode }) => mode === 'enforce' && (per === 'day' || per === 'month')),
+  );
 }
 
 /** An attempt that ended at the provider before it began here. */

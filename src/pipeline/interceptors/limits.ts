@@ -55,7 +55,7 @@ class LimitsInterceptor implements Interceptor {
 
   /**
    * Lines that a provider's batch API runs count against quotas and budgets only. What they may use is reserved for all
-   * lines together; a response that is there already is never refused.
+   * lines together; a response that is there already is counted, and never refused.
    */
   async #forwarded({ forwarding, limits }: RequestContext, admission: Admission | undefined): Promise<void> {
     if (!admission) return;
@@ -65,8 +65,14 @@ class LimitsInterceptor implements Interceptor {
       return;
     }
     try {
-      limits.reservation = await this.limiter.admit({ ...admission, use: NO_USE, periodsOnly: true });
+      limits.reservation = await this.limiter.admit({
+        ...admission,
+        use: NO_USE,
+        periodsOnly: true,
+        isMade: true,
+      });
     } catch (error) {
+      // The store of the limits does not respond.
       if (!(error instanceof GatewayError)) throw error;
     }
   }
