@@ -60,7 +60,8 @@ export function ExportDrawer({ tenant, opened, onClose }: DrawerProps) {
         </p>
         {failed !== null && (
           <p className="text-bad break-words">
-            {failed.message} (tenant {failed.tenant}, <RelativeTime at={failed.at} />)
+            {failed.message} ({failed.tenant !== '' && `tenant ${failed.tenant}, `}
+            <RelativeTime at={failed.at} />)
           </p>
         )}
         <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
