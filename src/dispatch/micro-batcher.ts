@@ -8,7 +8,6 @@ import type { AttemptTrace } from './attempt-trace.ts';
 import { JoinedAttempt, type JoiningOptions } from './joined-attempt.ts';
 import { sharedForm } from './joined-call.ts';
 import { type JoinedCallResult, MicroBatch } from './micro-batch.ts';
-import type { DispatchLimits } from './options.ts';
 import type { DispatchScope } from './request.ts';
 
 /** Batches that wait at the same time. Further calls are sent alone. */
@@ -34,7 +33,8 @@ export type JoinAttempt = (options: JoiningOptions, startedAt: number) => Joined
 interface MicroBatcherOptions {
   readonly clock: Clock;
   readonly observer: MicroBatchObserver;
-  readonly limits: Pick<DispatchLimits, 'answerMs'>;
+  /** Milliseconds for a response of a target without a time of its own. */
+  readonly limits: { readonly answerMs: number };
 }
 
 /**
