@@ -49,6 +49,8 @@ class FakeProvider implements BatchUpstream {
   found: FoundSubmission = { kind: 'none' };
   /** Thrown by each method, while it is set. */
   failure: Error | undefined;
+  /** Called while a submission is under way, before it is sent. */
+  beforeSubmit: (() => unknown) | undefined;
   /** Thrown after a submission was accepted. */
   afterSubmit: Error | undefined;
   resultOf: (id: string) => UpstreamLineResult | undefined = (id) => ({
@@ -59,8 +61,10 @@ class FakeProvider implements BatchUpstream {
     return '/v1/embeddings';
   }
 
-  async submit(submission: BatchSubmission): Promise<string> {
+  async submit(submission: BatchSubmission, beforeCall?: () => void): Promise<string> {
     if (this.failure) throw this.failure;
+    await this.beforeSubmit?.();
+    beforeCall?.();
     this.submitted.push(submission);
     if (this.afterSubmit) throw this.afterSubmit;
     return `remote-${this.submitted.length}`;
@@ -257,6 +261,26 @@ describe('a forwarded batch', () => {
     provider.batchState = ended;
     expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 2 });
     expect(provider.submitted).toHaveLength(2);
+  });
+
+  test('is not sent when its submission took too long, but later with another one', async () => {
+    const { create, run, untilEnd, provider, clock } = await install();
+    const { id } = await create(lines(2));
+    provider.beforeSubmit = () => clock.advance(4 * MINUTE_MS);
+    await run(id);
+    expect(provider.submitted).toHaveLength(0);
+    provider.beforeSubmit = undefined;
+    provider.batchState = ended;
+    expect(await untilEnd(id)).toMatchObject({ status: 'completed', completed: 2 });
+    expect(provider.submitted).toHaveLength(1);
+  });
+
+  test('that another run has given up is cancelled where it arrives at the provider after all', async () => {
+    const { create, run, provider, control } = await install();
+    const { id } = await create(lines(2));
+    provider.beforeSubmit = () => control.updateTable('batch_forwards').set({ state: 'planned' }).execute();
+    await run(id);
+    expect(provider.cancelled).toContain('remote-1');
   });
 
   test('survives a kill between each two steps', async () => {

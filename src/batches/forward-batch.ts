@@ -37,6 +37,8 @@ const LAST_POLL_MS = 60_000;
 const POLL_SHARE = 60;
 /** Between two looks at the provider's list for a submission whose response was lost. */
 const FIND_MS = 15_000;
+/** From the intent to the last call of a submission. */
+const MAX_START_MS = 3 * 60_000;
 /** How long a provider may refuse new batches until the gateway runs the lines. */
 const MAX_REFUSAL_MS = 3_600_000;
 
@@ -113,22 +115,26 @@ export class ForwardBatch implements JobHandler {
 
   async #submit(run: PartRun): Promise<JobResult> {
     const { control, clock, storage } = this.parts;
-    const { forward, upstream, row } = run;
+    const { forward, upstream, row, context } = run;
     if (!(await this.#holds.take(row, forward))) return this.#runLocally(run, 'limits');
     const token = randomBytes(12).toString('hex');
-    const submitted_at = clock.wallTime();
-    const intent = { state: 'submitting', token, submitted_at };
-    if (!(await changeForward(control, forward, intent))) return this.#later(forward);
     const lines: UpstreamLine[] = [];
     for await (const { number, body } of partLines(storage, forward.object)) {
       lines.push({ id: upstreamLineId(token, number), body });
     }
+    const latest = clock.now() + MAX_START_MS;
+    const submitted_at = clock.wallTime();
+    const intent = { state: 'submitting', token, submitted_at };
+    if (!(await changeForward(control, forward, intent))) return this.#later(forward);
     const submitting = { ...forward, ...intent };
     const { endpoint, model } = forward;
+    let remote: string;
     try {
-      const remote = await upstream.submit({ token, endpoint, model, lines });
-      await changeForward(control, submitting, { state: 'submitted', remote });
-      return this.#later(submitting);
+      remote = await upstream.submit({ token, endpoint, model, lines }, () => {
+        context.signal.throwIfAborted();
+        // Others take it for gone after a while: it must not come later.
+        if (clock.now() > latest) throw new SubmissionUnknownError('the submission took too long');
+      });
     } catch (error) {
       if (error instanceof SubmissionUnknownError) return this.#later(submitting, FIND_MS);
       if (!(error instanceof GatewayError)) throw error;
@@ -137,6 +143,12 @@ export class ForwardBatch implements JobHandler {
       if (!isFinal(error) && !isRefused) throw error;
       return this.#runLocally({ ...run, forward: { ...submitting, state: 'planned' } }, 'provider_rejected');
     }
+    if (!(await changeForward(control, submitting, { state: 'submitted', remote }))) {
+      // Another run has given it up, or has found it.
+      const known = await forwardById(control, forward);
+      if (known?.remote !== remote) await upstream.cancel(remote);
+    }
+    return this.#later(submitting);
   }
 
   /** The response to the submission was lost, or the process was killed. */

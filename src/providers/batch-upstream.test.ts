@@ -129,6 +129,18 @@ for (const wire of BATCH_WIRES) {
       expect(await all(batches.results(id, NEVER))).toMatchObject([{ body: '{"n":12345678901234567890}' }]);
     });
 
+    test('a submission that is stopped before its last call creates no batch', async () => {
+      const { batches, api } = await install(wire);
+      const calls = wire === 'anthropic' ? 1 : 2;
+      let call = 0;
+      const stop = () => {
+        call += 1;
+        if (call === calls) throw new Error('stopped');
+      };
+      await expect(batches.submit(submission(), stop)).rejects.toThrow('stopped');
+      expect(api.batches).toHaveLength(0);
+    });
+
     test('a rejected submission is an error, a lost one is unknown and found', async () => {
       const { batches, api } = await install(wire);
       const isCreation = (path: string) => !path.endsWith('/files');

@@ -60,10 +60,11 @@ export interface BatchUpstream {
   endpointOf(request: UpstreamRequest): string | undefined;
   /**
    * Submits a batch.
+   * @param beforeCall called before each call to the provider; throws where it must not be made any more
    * @returns its id at the provider
    * @throws SubmissionUnknownError where the provider may have accepted it; after another error, it has not
    */
-  submit(submission: BatchSubmission): Promise<string>;
+  submit(submission: BatchSubmission, beforeCall?: () => void): Promise<string>;
   /** Finds a submission whose response was lost. */
   find(lost: LostSubmission): Promise<FoundSubmission>;
   state(id: string): Promise<UpstreamBatchState>;

@@ -52,8 +52,9 @@ class MessageBatches implements BatchUpstream {
     return isMessage && client.hasUsualHeaders(request, [VERSION_HEADER]) ? '/v1/messages' : undefined;
   }
 
-  submit({ lines }: BatchSubmission): Promise<string> {
+  async submit({ lines }: BatchSubmission, beforeCall?: () => void): Promise<string> {
     const requests = lines.map(({ id, body }) => `{"custom_id":${JSON.stringify(id)},"params":${body}}`);
+    beforeCall?.();
     return this.client.create(this.#call('POST', '', `{"requests":[${requests.join(',')}]}`));
   }
 

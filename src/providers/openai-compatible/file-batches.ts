@@ -113,7 +113,7 @@ class FileBatches implements BatchUpstream {
     return this.api.operations.has(operation) ? `/v1${operation}` : undefined;
   }
 
-  async submit(submission: BatchSubmission): Promise<string> {
+  async submit(submission: BatchSubmission, beforeCall?: () => void): Promise<string> {
     const { api, client } = this;
     const boundary = `weir-${submission.token}`;
     const head = (name: string, more: string) =>
@@ -129,6 +129,7 @@ class FileBatches implements BatchUpstream {
       ...lines,
       `\r\n--${boundary}--\r\n`,
     ];
+    beforeCall?.();
     const file = await client.json({
       ...{ method: 'POST', url: `${this.#base}/files`, body: Buffer.from(parts.join('')) },
       headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
@@ -136,6 +137,7 @@ class FileBatches implements BatchUpstream {
     const id = optionalId(file.id);
     if (id === undefined) throw client.invalid('responded to an upload without an id');
     const body = JSON.stringify(api.creation(id, submission));
+    beforeCall?.();
     return client.create({ method: 'POST', url: this.#base + api.path, body });
   }
 
