@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,8 @@ import { dataOf, done } from './helpers/admin.ts';
 /** Batches that go to the batch APIs of providers, through a gateway with sockets and mocks of three wire formats. */
 
 const WAIT_MS = 60_000;
+// A test waits more than once.
+setDefaultTimeout(3 * WAIT_MS);
 const ENDED = ['completed', 'failed', 'cancelled', 'expired'];
 const PROVIDERS: Readonly<Record<BatchWire, string>> = { openai: 'oa', mistral: 'mi', anthropic: 'an' };
 
