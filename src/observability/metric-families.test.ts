@@ -70,6 +70,17 @@ seconds_count{model="a"} 1
     expect(page).toContain('\ng{z="1",a="2"} 8\n');
   });
 
+  test('leaves a gauge without labels out after a reset', async () => {
+    const families = new MetricFamilies();
+    const gauge = families.gauge('age', 'Age.', []);
+    gauge.labels().set(7);
+    expect(await families.render()).toContain('\nage 7\n');
+    gauge.reset();
+    expect(await families.render()).not.toContain('\nage ');
+    gauge.labels().set(8);
+    expect(await families.render()).toContain('\nage 8\n');
+  });
+
   test('returns one child for the same label values', () => {
     const families = new MetricFamilies();
     const family = families.histogram('seconds', 'Seconds.', ['model', 'provider'], BOUNDS);

@@ -188,6 +188,8 @@ export class MetricFamilies {
         children.clear();
         shared.clear();
         metric.reset();
+        // prom-client resets a gauge without labels to 0.
+        if (labels.length === 0) metric.remove();
       },
     };
   }
