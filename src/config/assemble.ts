@@ -11,7 +11,7 @@ import { outlineOf } from './outline.ts';
 import { applyOverlay, type ConfigOverlay } from './overlay.ts';
 import { formatPath } from './path.ts';
 import { checkReferences } from './references.ts';
-import { type Config, createConfigSchema } from './schema.ts';
+import { type Config, configSchema } from './schema.ts';
 import {
   findSecretUses,
   forbiddenUses,
@@ -101,7 +101,7 @@ function validate(
   const { origins, unreadable } = document;
   const outline = outlineOf(root);
   const references = checkReferences(outline, catalog, origins);
-  const result = createConfigSchema(catalog).safeParse(root, {
+  const result = configSchema(catalog).safeParse(root, {
     error: (issue) => describeIssue(issue, origins),
   });
   const problems: Problem[] = [...faults];

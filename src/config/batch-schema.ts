@@ -1,11 +1,12 @@
-import { days, duration, integer, nullable, section, size, text } from './fields.ts';
+import { days, duration, integer, nullable, section, size } from './fields.ts';
+import { storageLocation } from './location-field.ts';
 
 const GIGABYTE = 1_000_000_000;
 
 /** Files of tenants. */
 export const files = () =>
   section({
-    location: nullable(text(4_000)).describe(
+    location: nullable(storageLocation(4_000)).describe(
       'Where contents are stored: a folder, or `s3://bucket/prefix` with the credentials of AWS’s usual variables. By default `files` in the data directory. Several gateways need the same place: a shared folder or a bucket.',
     ),
     max_size: size().prefault('200MB').describe('The largest file.'),

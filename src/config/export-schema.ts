@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { objectLocation } from '../platform/object-storage/object-location.ts';
-import { ObjectStorageError } from '../platform/object-storage/object-storage.ts';
 import { duration, headerNameFault, headers, integer, list, nullable, secret, size, text } from './fields.ts';
+import { locationFault } from './location-field.ts';
 
 const EXPORT_TYPES = ['files', 'http', 'otlp', 'kafka_rest', 'langfuse', 'datadog'] as const;
 
@@ -105,17 +105,6 @@ const usageExport = () =>
         if (fault !== null) context.addIssue({ code: 'custom', path: ['headers', name], message: fault });
       }
     });
-
-/** @returns null for a folder or a bucket */
-function locationFault(location: string): string | null {
-  try {
-    objectLocation(location);
-    return null;
-  } catch (error) {
-    if (error instanceof ObjectStorageError) return error.message;
-    throw error;
-  }
-}
 
 /** @returns where files are written, equal for all spellings; null where none are */
 function placeOf({ type, to, endpoint }: z.infer<ReturnType<typeof usageExport>>): string | null {

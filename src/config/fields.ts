@@ -82,7 +82,6 @@ export const text = (longest: number) =>
 export const modelName = (longest = 200) =>
   z.string().min(1).max(longest).regex(NAME, 'must not contain spaces or control characters');
 
-/** An exact decimal of at least 0, as a number or as text; parsed to text, since money is not counted in floats. */
 /** `provider-id/upstream-model` has to fit. */
 export const MAX_REFERENCE_LENGTH = 400;
 

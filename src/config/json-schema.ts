@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { perObject } from '../core/per-object.ts';
 import type { ConfigCatalog } from './catalog.ts';
 import type { ConfigPath } from './path.ts';
-import { createConfigSchema } from './schema.ts';
+import { configSchema } from './schema.ts';
 
 /** The parts of JSON Schema that describe the configuration. */
 export interface JsonSchema {
@@ -44,9 +45,10 @@ export function configJsonSchema(catalog: ConfigCatalog): JsonSchema {
 }
 
 /** The schema of the values after variables are substituted; `x-type` names the kind of text. */
-export function describeConfig(catalog: ConfigCatalog): JsonSchema {
-  return fromZod(z.toJSONSchema(createConfigSchema(catalog), { io: 'input', reused: 'inline' }));
-}
+export const describeConfig = perObject(
+  (catalog: ConfigCatalog): JsonSchema =>
+    fromZod(z.toJSONSchema(configSchema(catalog), { io: 'input', reused: 'inline' })),
+);
 
 /** The keys that the map at `path` may have; none when it is no map, or one with free keys. */
 export function knownKeys(schema: JsonSchema, path: ConfigPath): readonly string[] {

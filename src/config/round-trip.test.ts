@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { loadText } from '../../test/support/config-source.ts';
 import { runs } from '../../test/support/effort.ts';
 import { testCatalog } from '../../test/support/provider-catalog.ts';
-import { createConfigSchema } from './schema.ts';
+import { configSchema } from './schema.ts';
 
 const optional = <T>(shape: { [Key in keyof T]: fc.Arbitrary<T[Key]> }) =>
   fc.record(shape, { requiredKeys: [] });
@@ -160,7 +160,7 @@ function escaped(value: unknown): unknown {
 }
 
 test('what the schema accepts loads to the same value from YAML', () => {
-  const schema = createConfigSchema(testCatalog);
+  const schema = configSchema(testCatalog);
   fc.assert(
     fc.property(config, fc.boolean(), (input, flow) => {
       const expected = schema.parse(input);

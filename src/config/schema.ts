@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limitList } from '../core/limit-schema.ts';
+import { perObject } from '../core/per-object.ts';
 import { alerts } from './alert-schema.ts';
 import { asyncRequests, batches, files } from './batch-schema.ts';
 import { billing } from './billing-schema.ts';
@@ -55,11 +56,7 @@ export const SIMULATOR_MODES = ['off', 'admin', 'all'] as const;
 
 const port = () => integer(0, 65_535);
 
-/**
- * The schema of the configuration: every key with type, default and description. Rules between keys are in
- * consistency.ts and references.ts.
- */
-export function createConfigSchema(catalog: ConfigCatalog) {
+function createConfigSchema(catalog: ConfigCatalog) {
   return z.strictObject({
     server: server().describe('The HTTP servers.'),
     region: nullable(regionName()).describe(
@@ -142,6 +139,12 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     ),
   });
 }
+
+/**
+ * The schema of the configuration: every key with type, default and description. Rules between keys are in
+ * consistency.ts and references.ts. Making it takes longer than everything else of a load.
+ */
+export const configSchema = perObject(createConfigSchema);
 
 const MAX_WORKERS = 256;
 

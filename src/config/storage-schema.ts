@@ -11,6 +11,7 @@ import {
   section,
   text,
 } from './fields.ts';
+import { storageLocation } from './location-field.ts';
 import { regionName } from './region-schema.ts';
 import { isSecretReference } from './secret-reference.ts';
 
@@ -89,7 +90,7 @@ export const storage = () =>
     backups: nullable(backups()).describe(
       'Watches the backups that a schedule makes, for the metric `weir_backup_age_seconds` and the alert `backup_overdue`. Weir makes none by this. Needs `location` only.',
     ),
-    report_files: nullable(text(1_000)).describe(
+    report_files: nullable(storageLocation(1_000)).describe(
       'Where [reports](reports.md) are written whose schedules ask for files: a folder, or `s3://bucket/prefix` with credentials from the environment.',
     ),
     redis_url: nullable(secretUrl(redisUrlFault)).describe(
@@ -118,7 +119,7 @@ export const storage = () =>
 
 const backups = () =>
   z.strictObject({
-    location: text(1_000).describe(
+    location: storageLocation(1_000).describe(
       'Where `weir backup` writes: a folder that this gateway reads, or `s3://bucket/prefix` with credentials from the environment that may list it.',
     ),
     interval: duration(1)
@@ -132,7 +133,7 @@ const backups = () =>
 
 const usageArchive = () =>
   z.strictObject({
-    to: text(1_000).describe('A folder, or `s3://bucket/prefix` of an S3-compatible store.'),
+    to: storageLocation(1_000).describe('A folder, or `s3://bucket/prefix` of an S3-compatible store.'),
     after: days()
       .prefault('90d')
       .describe('How old the end of a month (UTC) must be. Searches of requests find younger ones only.'),
