@@ -192,8 +192,11 @@ describe('a batch', () => {
     expect(upstream('anthropic').api.batches[0]?.lines[0]?.body).toMatchObject({ model: 'claude-x' });
     expect(upstream('anthropic').api.batches[0]?.discarded).toBe(true);
     // Nothing is sent but the batch and what the gateway runs itself.
-    const live = upstream('openai').mock.requests.filter(({ path }) => path === '/v1/chat/completions');
-    expect(live).toHaveLength(1);
+    const live = upstream('openai')
+      .mock.requests.filter(({ path }) => path === '/v1/chat/completions')
+      .map((request) => request.text());
+    // Gateways of other tests may still check an upstream that had this port before.
+    expect(live.filter((text) => text.includes('gpt-x'))).toEqual([expect.stringContaining('Hi')]);
   });
 
   test('has redacted content at the provider, and the original in its results', async () => {
