@@ -63,12 +63,13 @@ export function createJobs(options: JobOptions): JobParts {
     ...{ queue, clock, events, owner: instance, random: Math.random },
     // Not an event: each run counts.
     onRun: (kind, outcome) => metrics.jobs.runs.labels(kind, outcome).inc(),
+    // A request may queue a job, which wakes the worker, before the first turn of the job below.
+    prepare: lazy(() => requeueAbandoned(control)),
   });
   const { services, loadInferenceApi } = options;
   const deferred = createAsync({
     ...{ config: options.activeConfig, stores, clock, metrics, queue, worker, services, loadInferenceApi },
   });
-  const prepare = lazy(() => requeueAbandoned(control));
   return {
     ...{ queue, worker, asyncRequests: deferred.requests },
     jobs: [
@@ -80,7 +81,6 @@ export function createJobs(options: JobOptions): JobParts {
         impact: 'queued jobs wait in the database',
         run: async () => {
           if (!isReady()) return worker.pause();
-          await prepare();
           redis?.queue.listen(worker.kinds);
           worker.wake();
         },

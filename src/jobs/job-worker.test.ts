@@ -1,8 +1,12 @@
 import { afterEach, expect, test } from 'bun:test';
+import type { Kysely } from 'kysely';
 import { BACKENDS } from '../../test/support/database-servers.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
+import { lazy } from '../core/lazy.ts';
 import { openControlDatabase } from '../storage/sql/control-database.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { requeueAbandoned } from '../storage/sql/job-store.ts';
 import type { JobHandler, JobOutcome } from './job-worker.ts';
 import { JobWorker, LeaseLostError } from './job-worker.ts';
 import { SqlJobQueue } from './sql-job-queue.ts';
@@ -12,7 +16,10 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function open(handler: Partial<JobHandler> & Pick<JobHandler, 'run'>) {
+async function open(
+  handler: Partial<JobHandler> & Pick<JobHandler, 'run'>,
+  prepare?: (control: Kysely<ControlTables>) => Promise<void>,
+) {
   const sqlite = BACKENDS.find(({ name }) => name === 'SQLite');
   const server = await sqlite?.start();
   if (!server) throw new Error('no SQLite');
@@ -25,6 +32,7 @@ async function open(handler: Partial<JobHandler> & Pick<JobHandler, 'run'>) {
   const worker = new JobWorker({
     ...{ queue, clock, events, owner: 'gw_1', random: () => 0.5 },
     onRun: (_kind, outcome) => outcomes.push(outcome),
+    prepare: prepare && lazy(() => prepare(control)),
   });
   worker.register({ kind: 'work', concurrency: 2, maxAttempts: 3, ...handler });
   closers.push(() => worker.close());
@@ -57,6 +65,35 @@ test('runs all jobs, no more at a time than the handler allows', async () => {
   expect(ran.sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
   expect(most).toBe(2);
   expect(outcomes).toEqual(['done', 'done', 'done', 'done', 'done']);
+});
+
+test('runs nothing before jobs that a process left behind are queued again, and each job once', async () => {
+  const ran: string[] = [];
+  const ready = Promise.withResolvers<void>();
+  const { control, worker, add } = await open(
+    {
+      run: async ({ payload }) => {
+        ran.push(payload);
+        await settle();
+        return undefined;
+      },
+    },
+    async (jobs) => {
+      await ready.promise;
+      await requeueAbandoned(jobs);
+    },
+  );
+  await add('left');
+  await control.updateTable('jobs').set({ state: 'running', owner: 'gw_0', lease_until: 9e15 }).execute();
+  await add('new');
+  worker.wake('work');
+  await settle();
+  expect(ran).toEqual([]);
+  ready.resolve();
+  await worker.idle();
+  worker.wake();
+  await worker.idle();
+  expect(ran.sort()).toEqual(['left', 'new']);
 });
 
 test('retries with pauses, then sets the job aside', async () => {

@@ -50,6 +50,8 @@ export interface JobWorkerOptions {
   readonly random: () => number;
   /** Called with the outcome of each run. */
   readonly onRun?: ((kind: string, outcome: JobOutcome) => void) | undefined;
+  /** Awaited before each claim: no job runs before it has succeeded. */
+  readonly prepare?: (() => void | Promise<void>) | undefined;
 }
 
 export const JOB_OUTCOMES = ['done', 'again', 'retried', 'failed', 'lost'] as const;
@@ -126,13 +128,14 @@ export class JobWorker {
 
   /** Never rejects. */
   async #claim(slot: Slot): Promise<void> {
-    const { queue, owner } = this.options;
+    const { queue, owner, prepare } = this.options;
     const { handler, running } = slot;
     while (slot.again && !this.#end.signal.aborted && !this.#isPaused) {
       slot.again = false;
       const limit = handler.concurrency - running.size;
       if (limit <= 0) return;
       try {
+        await prepare?.();
         const jobs = await queue.claim({ kind: handler.kind, owner, limit, leaseMs: LEASE_MS });
         for (const job of jobs) this.#start(slot, job);
         this.#isFailing = false;
