@@ -8,10 +8,10 @@ import { isOwn, type QueuedContent, type QueuedRequest, READ_RUNNING_MS, ranFor 
 import { Button } from '../../ui/button.tsx';
 import { Snippet } from '../../ui/copy.tsx';
 import { ConfirmDialog, Drawer } from '../../ui/dialog.tsx';
+import { Facts } from '../../ui/facts.tsx';
 import { ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { RelativeTime, useNow } from '../../ui/time.tsx';
-import { Facts } from '../batches/batch-drawer.tsx';
 import { JsonBlock } from '../batches/results.tsx';
 import { AsyncState } from './async-list.tsx';
 

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useState } from 'react';
+import { useState } from 'react';
 import { api } from '../../lib/api.ts';
 import { count, duration, money, number, time } from '../../lib/format.ts';
 import { useSession } from '../../lib/session.tsx';
@@ -15,6 +15,7 @@ import {
 import { Button } from '../../ui/button.tsx';
 import { Snippet } from '../../ui/copy.tsx';
 import { ConfirmDialog, Drawer } from '../../ui/dialog.tsx';
+import { Facts } from '../../ui/facts.tsx';
 import { ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Progress } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/page.tsx';
@@ -55,21 +56,6 @@ export function BatchDrawer({
         <Skeleton className="h-64" />
       )}
     </Drawer>
-  );
-}
-
-export function Facts({ facts }: { readonly facts: readonly (readonly [string, ReactNode])[] }) {
-  return (
-    <dl className="flex flex-wrap gap-x-6 gap-y-1">
-      {facts
-        .filter(([, value]) => value !== undefined && value !== null && value !== '')
-        .map(([name, value]) => (
-          <div key={name}>
-            <dt className="text-muted">{name}</dt>
-            <dd className="break-all">{value}</dd>
-          </div>
-        ))}
-    </dl>
   );
 }
 

@@ -7,12 +7,12 @@ import { useSession } from '../../lib/session.tsx';
 import { type FailedJob, type JobKind, READ_WORK_MS } from '../../lib/work.ts';
 import { Button } from '../../ui/button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
+import { Facts } from '../../ui/facts.tsx';
 import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { useForm } from '../../ui/form.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
-import { Facts } from './batch-drawer.tsx';
 import { JsonBlock } from './results.tsx';
 
 const PATH = '/admin/v1/jobs';

@@ -12,10 +12,10 @@ import { batchSnippet, isOwn, READ_WORK_MS, type StoredFile } from '../../lib/wo
 import { Button } from '../../ui/button.tsx';
 import { Snippet } from '../../ui/copy.tsx';
 import { ConfirmDialog, Dialog } from '../../ui/dialog.tsx';
+import { Facts } from '../../ui/facts.tsx';
 import { Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
 import { RelativeTime } from '../../ui/time.tsx';
-import { Facts } from '../batches/batch-drawer.tsx';
 import { AddedFilters, ChosenFilter, useFilters } from '../batches/work-filters.tsx';
 
 const PATH = '/admin/v1/files';

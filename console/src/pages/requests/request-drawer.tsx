@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
 import { api } from '../../lib/api.ts';
 import { duration, money, number } from '../../lib/format.ts';
 import { Snippet } from '../../ui/copy.tsx';
 import { Drawer } from '../../ui/dialog.tsx';
+import { Facts } from '../../ui/facts.tsx';
 import { ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
 import { Panel } from '../../ui/page.tsx';
 import { Messages } from './messages.tsx';
@@ -42,21 +42,6 @@ export function RequestDrawer({
         <Details request={data} />
       )}
     </Drawer>
-  );
-}
-
-function Facts({ facts }: { readonly facts: readonly (readonly [string, ReactNode])[] }) {
-  return (
-    <dl className="flex flex-wrap gap-x-6 gap-y-1">
-      {facts
-        .filter(([, value]) => value !== undefined && value !== null && value !== '')
-        .map(([name, value]) => (
-          <div key={name}>
-            <dt className="text-muted">{name}</dt>
-            <dd className="break-all">{value}</dd>
-          </div>
-        ))}
-    </dl>
   );
 }
 
