@@ -3,8 +3,8 @@ import type { LoggedContent } from '../storage/logged-request.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import { cutTexts } from './cut-texts.ts';
 
-/** One attempt of a request, as other systems receive it. */
-export interface ExportedUsage {
+/** What all records have. */
+interface RecordBase {
   /** The same each time that the record is sent: receivers drop repetitions by it. */
   readonly id: string;
   readonly tenant: string;
@@ -14,19 +14,13 @@ export interface ExportedUsage {
   readonly key: string;
   readonly user: string | null;
   readonly model: string;
-  readonly provider: string;
-  readonly upstream_model: string;
   readonly operation: string;
   readonly tags: readonly string[];
-  readonly client: string | null;
   readonly status: number;
   readonly outcome: string;
-  /** 1 for one attempt of each request, 0 for its others. */
-  readonly requests: number;
   readonly input_tokens: number;
   readonly output_tokens: number;
   readonly cached_tokens: number;
-  readonly cache_write_tokens: number;
   readonly reasoning_tokens: number;
   /** A decimal number as text; null where no price is known. */
   readonly cost_usd: string | null;
@@ -35,6 +29,16 @@ export interface ExportedUsage {
   readonly first_event_ms: number | null;
   readonly error: string | null;
   readonly trace_id: string | null;
+}
+
+/** One attempt of a request, as other systems receive it. */
+export interface ExportedUsage extends RecordBase {
+  readonly provider: string;
+  readonly upstream_model: string;
+  readonly client: string | null;
+  /** 1 for one attempt of each request, 0 for its others. */
+  readonly requests: number;
+  readonly cache_write_tokens: number;
 }
 
 /** @returns a usage event as records of exports have it */
@@ -70,34 +74,10 @@ export function exportedUsageOf(event: UsageEvent): ExportedUsage {
 }
 
 /** A logged request, as other systems receive it. Its texts are redacted, as those of the log. */
-export interface ExportedRequest {
-  /** The same each time that the record is sent: receivers drop repetitions by it. */
-  readonly id: string;
-  readonly tenant: string;
-  readonly request_id: string;
-  /** ISO 8601, when the request began. */
-  readonly at: string;
-  readonly key: string;
-  readonly user: string | null;
-  readonly model: string;
+export interface ExportedRequest extends RecordBase {
   readonly provider: string | null;
   readonly upstream_model: string | null;
-  readonly operation: string;
-  readonly tags: readonly string[];
-  readonly status: number;
-  readonly outcome: string;
   readonly attempts: number;
-  readonly input_tokens: number;
-  readonly output_tokens: number;
-  readonly cached_tokens: number;
-  readonly reasoning_tokens: number;
-  /** A decimal number as text; null where no price is known. */
-  readonly cost_usd: string | null;
-  readonly estimated: boolean;
-  readonly duration_ms: number;
-  readonly first_event_ms: number | null;
-  readonly error: string | null;
-  readonly trace_id: string | null;
   /** The body that the client sent: JSON, or a text where it is none or was cut. */
   readonly request: unknown;
   /** The response in the client's dialect, or the canonical form of a stream; null where there was none. */
